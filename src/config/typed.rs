@@ -1,0 +1,378 @@
+//! The configuration once it is valid. A value of these types needs no further check.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::rules::policy::Access;
+use crate::rules::route::Rule;
+use crate::secret::Secret;
+
+/// All that the gateway is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The public listener and its limits.
+    pub server: Server,
+    /// The private listener.
+    pub admin: Admin,
+    /// Where users, sessions, keys and revocations are kept.
+    pub store: Store,
+    /// How signing keys are sealed.
+    pub keys: Keys,
+    /// What tokens say and how long they live.
+    pub tokens: Tokens,
+    /// How revocations spread.
+    pub revocation: Revocation,
+    /// How passwords are judged and hashed.
+    pub passwords: Passwords,
+    /// The endpoints that we own.
+    pub auth: Auth,
+    /// The headers that tell an upstream who a request comes from.
+    pub identity: IdentityHeaders,
+    /// Logs.
+    pub log: Log,
+    /// The upstreams, by the order of their names; [`Route::upstream`] is an index into this.
+    pub upstreams: Vec<Upstream>,
+    /// The routes, in the order of the file. At least one.
+    pub routes: Vec<Route>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where the public listener binds. At least one. Port 0 asks the system for a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed. Never a /0.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Proxy worker threads (default: one per core). 1 to 1024.
+    pub workers: usize,
+    /// How long requests in flight may take to finish once the gateway is told to stop (default 30 s).
+    pub drain: Duration,
+    /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).
+    pub max_header_bytes: usize,
+    /// The most header lines in a request (default 100; 1 to 1000).
+    pub max_headers: usize,
+    /// The longest request target, in bytes (default 8 KiB, at most `max_header_bytes`).
+    pub max_target_bytes: usize,
+    /// The largest request body where a route does not say otherwise, in bytes (default: no limit).
+    pub max_body: Option<u64>,
+    /// How long a client may take from the first byte of a request head to its end (default 10 s).
+    pub header_timeout: Duration,
+    /// How long a connection may idle between requests (default 75 s).
+    pub keep_alive: Duration,
+    /// How long a client may pause within a body, sending or receiving (default 30 s).
+    pub body_idle_timeout: Duration,
+    /// The most connections at once, over all listeners and workers (default 10,000).
+    pub max_connections: usize,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where health, readiness and metrics are served; `None` (an empty string in the file) turns them off.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Which database, and where.
+    pub backend: Backend,
+    /// The most connections to the database (default 10).
+    pub max_connections: u32,
+    /// How long a connection may take to be made or to become free (default 5 s).
+    pub connect_timeout: Duration,
+    /// How long one query or transaction may take (default 5 s).
+    pub query_timeout: Duration,
+    /// Whether `serve` applies migrations itself (default: SQLite true, MySQL false).
+    pub migrate_on_start: bool,
+    /// How often expired rows are removed (default 60 s).
+    pub cleanup_every: Duration,
+    /// How many rows one statement of a clean-up removes at the most (default 1000).
+    pub cleanup_batch: u32,
+}
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// A file, made when it is not there. The path is absolute or relative to the working directory.
+    Sqlite(PathBuf),
+    /// MySQL or MariaDB.
+    MySql(MySql),
+}
+
+/// How to reach MySQL or MariaDB.
+#[derive(Clone, Debug)]
+pub struct MySql {
+    /// Host name or address (default `localhost`).
+    pub host: String,
+    /// TCP port (default 3306).
+    pub port: u16,
+    /// A Unix socket instead of host and port (`?socket=/run/mysqld/mysqld.sock`).
+    pub socket: Option<PathBuf>,
+    /// The user to log in as.
+    pub user: String,
+    /// The password, from the URL, `store.password` or `store.password_file`.
+    pub password: Option<Secret<String>>,
+    /// The database (schema) name.
+    pub database: String,
+    /// `?tls=disabled|preferred|required|verify-ca|verify-identity` (default preferred).
+    pub tls: MySqlTls,
+    /// `?ca=/path/to/ca.pem`
+    pub tls_ca: Option<PathBuf>,
+}
+
+/// How much TLS to ask of MySQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MySqlTls {
+    /// Never.
+    Disabled,
+    /// Where the server offers it.
+    Preferred,
+    /// Always, the certificate not verified.
+    Required,
+    /// Always, the certificate's issuer verified.
+    VerifyCa,
+    /// Always, the certificate's issuer and name verified.
+    VerifyIdentity,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The master key: 32 bytes in hex (64 digits) or base64 in this file. On SQLite it is made there when it is missing.
+    /// Default: `data/master.key` beside the config file (that is: in the SQLite file's directory on SQLite).
+    pub master_key_file: PathBuf,
+    /// Whether a missing master key and a missing signing key may be made on start (SQLite: true, MySQL: false).
+    pub create: bool,
+}
+
+/// `[tokens]`
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The `iss` of our tokens, and the issuer of the metadata.
+    pub issuer: String,
+    /// The `aud` of our tokens.
+    pub audience: String,
+    /// The algorithm of keys that we make.
+    pub algorithm: Algorithm,
+    /// How long an access token lives (default 15 min; 1 s to 24 h).
+    pub access_ttl: Duration,
+    /// How long a refresh token lives unused (default 7 d).
+    pub refresh_ttl: Duration,
+    /// How long a session lives at the most (default 30 d).
+    pub session_ttl: Duration,
+    /// How far clocks may differ when `exp` and `nbf` are judged (default 5 s; 0 to 5 min).
+    pub leeway: Duration,
+    /// A shared HS* secret in place of stored keys, at least 32, 48 or 64 bytes by the algorithm (RFC 7518, section 3.2).
+    /// Only with an HS* algorithm. Tokens without a `kid` are then accepted.
+    pub secret: Option<Secret<Vec<u8>>>,
+    /// How many verified tokens are remembered (default 100,000).
+    pub cache_capacity: u64,
+}
+
+/// A JWS algorithm (RFC 7518, section 3.1; RFC 8037).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are those of the RFCs")]
+pub enum Algorithm {
+    EdDsa,
+    Es256,
+    Es384,
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Hs256,
+    Hs384,
+    Hs512,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: &[Self] = &[
+        Self::EdDsa,
+        Self::Es256,
+        Self::Es384,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
+    ];
+
+    /// The `alg` value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+        }
+    }
+
+    /// Whether signer and verifier share one secret.
+    #[must_use]
+    pub const fn is_symmetric(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
+    /// The algorithm of this name, in the exact spelling of the RFC.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
+    }
+}
+
+/// `[revocation]`
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// How often new revocations are asked for (default 500 ms). RFC 7009 leaves the delay open.
+    pub poll_interval: Duration,
+    /// How far back, by the database's `blocked_at`, each poll reads again, since ids become visible out of order
+    /// (default 30 s).
+    pub overlap: Duration,
+    /// How often everything is read again (default 60 s).
+    pub full_reread: Duration,
+    /// How long polls may fail before guarded routes answer 503 (default 10 s).
+    pub max_staleness: Duration,
+    /// What happens then.
+    pub on_stale: OnStale,
+}
+
+/// What guarded routes do when revocations are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStale {
+    /// Answer 503: what can't be known is not allowed.
+    Refuse,
+    /// Decide by what was known last: the operator prefers an open door to a closed one.
+    Allow,
+}
+
+/// `[passwords]`
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    /// bcrypt's cost (default 12; 4 to 16): each step doubles the time of one hash.
+    pub bcrypt_cost: u32,
+    /// The fewest characters of a new password (default 8; 8 to 72).
+    pub min_length: usize,
+    /// How many hashes run at once (default: one per core, at least 1).
+    pub concurrency: usize,
+    /// How many wait for their turn before the answer is 503 (default 64).
+    pub queue: usize,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Where the endpoints live: starts with `/`, does not end with one, at least one plain segment (default `/auth`).
+    pub path: String,
+    /// Who makes accounts.
+    pub signup: Signup,
+    /// Whether `/auth/docs` and `/auth/openapi.json` are served (default true).
+    pub docs: bool,
+}
+
+/// Who makes accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signup {
+    /// Anybody.
+    Open,
+    /// The operator, by `doorward users add`.
+    Closed,
+}
+
+/// `[identity]`
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    /// What the identity headers begin with, lower-case, ending in `-` (default `x-auth-`).
+    pub prefix: String,
+    /// Whether the upstream gets `Authorization` (default false).
+    pub forward_token: bool,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// How log lines look.
+    pub format: LogFormat,
+    /// A level (`info`, the default) or directives such as `info,doorward::proxy=debug`.
+    pub filter: String,
+    /// Whether each request gets a line (default true).
+    pub access: bool,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// `[upstreams.NAME]`
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The name.
+    pub name: String,
+    /// The servers, used in turn. At least one.
+    pub servers: Vec<ServerAddress>,
+    /// How long a connection may take to be made (default 5 s).
+    pub connect_timeout: Duration,
+    /// How long the upstream may take from the whole request head sent to the head of its answer (default 60 s).
+    pub response_timeout: Duration,
+    /// How long an idle connection is kept (default 60 s).
+    pub pool_idle_timeout: Duration,
+    /// How many idle connections each worker keeps per server (default 128).
+    pub pool_max_idle: usize,
+}
+
+/// One server of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// `http://host:port`
+    Http {
+        /// Host name or address; IPv6 in brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// `builtin:whoami`: answers with the request as an upstream would see it.
+    Whoami,
+}
+
+/// `[[routes]]`
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Which requests it is for.
+    pub rule: Rule,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    /// Who may pass.
+    pub access: Access,
+    /// Taken off the front of the path before it is forwarded, by whole segments. Starts with `/`.
+    pub strip_prefix: Option<String>,
+    /// The largest request body in bytes; `None`: no limit.
+    pub max_body: Option<u64>,
+    /// How long the whole exchange may take; `None` (the default): no limit beyond the others.
+    pub timeout: Option<Duration>,
+}

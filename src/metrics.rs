@@ -1,0 +1,1 @@
+//! Handles of the metrics; the registry and its text are made by the admin listener.

@@ -1,0 +1,334 @@
+//! Errors as the client sees them: RFC 9457 problem details, rendered in one place.
+//!
+//! A [`Code`] is the stable, machine-readable name of what went wrong; it decides status and title. Every answer that the
+//! gateway makes itself because of an error carries [`GATEWAY_ERROR`] with the code, which no upstream can set.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+/// The response header that tells the gateway's own errors from the upstream's: its value is the [`Code`].
+pub const GATEWAY_ERROR: HeaderName = HeaderName::from_static("x-doorward-error");
+
+/// The realm of `WWW-Authenticate` (RFC 6750, section 3).
+const REALM: &str = "doorward";
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $title:literal;)*) => {
+        /// What went wrong, as a stable name. Clients may rely on these.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name that clients see.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// The status of an answer with this code.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),* }
+            }
+
+            /// The title of an answer with this code: the same for every occurrence.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request could not be read as HTTP, or could be read in two ways.
+    BadRequest = "bad_request", BAD_REQUEST, "Bad request";
+    /// The request path could be read in two ways.
+    AmbiguousPath = "ambiguous_path", BAD_REQUEST, "Ambiguous path";
+    /// The body is not the JSON that the endpoint takes.
+    Malformed = "malformed", BAD_REQUEST, "Malformed request body";
+    /// No token was sent.
+    TokenMissing = "token_missing", UNAUTHORIZED, "Authentication required";
+    /// The token is not one of ours, or not intact.
+    TokenInvalid = "token_invalid", UNAUTHORIZED, "Token not valid";
+    /// The token's time is over.
+    TokenExpired = "token_expired", UNAUTHORIZED, "Token expired";
+    /// The token was revoked.
+    TokenRevoked = "token_revoked", UNAUTHORIZED, "Token revoked";
+    /// Unknown user, wrong password or disabled user: deliberately not told apart.
+    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "E-mail or password not accepted";
+    /// The refresh token is unknown, expired, used before, or of an ended session.
+    InvalidRefreshToken = "invalid_refresh_token", UNAUTHORIZED, "Refresh token not accepted";
+    /// The identity lacks a role or claim that the route asks for.
+    Forbidden = "forbidden", FORBIDDEN, "Not allowed";
+    /// Accounts are made by the operator only.
+    SignupClosed = "signup_closed", FORBIDDEN, "Sign-up is closed";
+    /// No route, endpoint or resource is there.
+    NotFound = "not_found", NOT_FOUND, "Not found";
+    /// The route or endpoint is there, but not for this method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    /// The client was too slow to send its request.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "Request took too long to arrive";
+    /// The address has an account already.
+    EmailTaken = "email_taken", CONFLICT, "E-mail address already in use";
+    /// The body is larger than the route or endpoint takes.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "Request body too large";
+    /// The request target is longer than the gateway takes.
+    TargetTooLong = "target_too_long", URI_TOO_LONG, "Request target too long";
+    /// The body is not `application/json`.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Content type not supported";
+    /// The body was read, but fields in it are not acceptable.
+    InvalidFields = "invalid_fields", UNPROCESSABLE_ENTITY, "Some fields are not valid";
+    /// The header section is larger, or has more lines, than the gateway takes.
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers too large";
+    /// The gateway failed in a way that it does not explain to clients.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
+    /// The transfer coding is not one that the gateway knows.
+    NotImplemented = "not_implemented", NOT_IMPLEMENTED, "Not implemented";
+    /// The upstream could not be reached or broke off before it answered.
+    UpstreamUnreachable = "upstream_unreachable", BAD_GATEWAY, "Upstream not reachable";
+    /// The upstream answered with something that is not HTTP, or may not be relayed.
+    UpstreamInvalid = "upstream_invalid", BAD_GATEWAY, "Upstream answer not valid";
+    /// The queue for password hashing is full.
+    Busy = "busy", SERVICE_UNAVAILABLE, "Too busy";
+    /// The database did not answer in time.
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Store not available";
+    /// Revocations are not known well enough to let anybody in.
+    RevocationsUnavailable = "revocations_unavailable", SERVICE_UNAVAILABLE, "Revocations not known";
+    /// No server of the upstream is healthy.
+    UpstreamUnavailable = "upstream_unavailable", SERVICE_UNAVAILABLE, "No upstream server available";
+    /// The upstream took too long to answer.
+    UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, "Upstream took too long";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is wrong with one field of a request body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// The field's name.
+    pub field: &'static str,
+    /// What is wrong, as a stable name: `missing`, `wrong_type`, `invalid`, `too_short`, `too_long`, `too_common`.
+    pub code: &'static str,
+    /// What is wrong, for a person. It never repeats the value.
+    pub detail: Cow<'static, str>,
+}
+
+/// An error on its way to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    allow: Option<HeaderValue>,
+    close: bool,
+}
+
+/// The body of a problem, as it is serialised.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// `urn:doorward:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What is wrong, the same for every occurrence of the code.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong this time.
+    detail: &'a str,
+    /// The stable name of what is wrong.
+    code: &'a str,
+    /// The fields that are not acceptable, all of them.
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    #[schema(required = false)]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A problem with this code. `detail` goes to the client: it holds no secret and no internal error text.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            allow: None,
+            close: false,
+        }
+    }
+
+    /// The problem of a body with fields that are not acceptable.
+    #[must_use]
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        let mut problem = Self::new(Code::InvalidFields, "see `errors` for each field");
+        problem.errors = errors;
+        problem
+    }
+
+    /// Adds `Retry-After` (RFC 9110, section 10.2.3), rounded up to whole seconds, at least one.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Adds `Allow` (RFC 9110, section 10.2.1): the methods that are there, separated by commas.
+    #[must_use]
+    pub fn allow(mut self, methods: HeaderValue) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// Makes the answer the last one on its HTTP/1 connection: what follows on it can't be trusted.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What went wrong this time, for a person.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The answer, with a body of known length. Not to be cached.
+    #[must_use]
+    pub fn render(&self) -> Response<Bytes> {
+        let body = ProblemBody {
+            kind: format!("urn:doorward:problem:{}", self.code),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+            errors: &self.errors,
+        };
+        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Bytes::from(bytes));
+        *response.status_mut() = self.code.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(GATEWAY_ERROR, HeaderValue::from_static(self.code.as_str()));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_millis().div_ceil(1000).max(1);
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
+            );
+        }
+        if let Some(allow) = &self.allow {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The challenge of RFC 6750, section 3: no `error` when no token was sent.
+    fn challenge(&self) -> Option<HeaderValue> {
+        let error = match self.code {
+            Code::TokenMissing => {
+                return HeaderValue::try_from(format!("Bearer realm=\"{REALM}\"")).ok();
+            }
+            Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked => "invalid_token",
+            Code::Forbidden => "insufficient_scope",
+            _ => return None,
+        };
+        let description = self.code.title();
+        HeaderValue::try_from(format!(
+            "Bearer realm=\"{REALM}\", error=\"{error}\", error_description=\"{description}\""
+        ))
+        .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_problem_renders_as_rfc_9457_asks() {
+        let error = FieldError {
+            field: "email",
+            code: "invalid",
+            detail: "not an e-mail address".into(),
+        };
+        let response = Problem::fields(vec![error]).render();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()[GATEWAY_ERROR], "invalid_fields");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["type"], "urn:doorward:problem:invalid_fields");
+        assert_eq!(body["status"], 422);
+        assert_eq!(body["errors"][0]["field"], "email");
+    }
+
+    #[test]
+    fn a_challenge_names_an_error_only_when_a_token_was_sent() {
+        let missing = Problem::new(Code::TokenMissing, "").render();
+        assert_eq!(missing.headers()["www-authenticate"], "Bearer realm=\"doorward\"");
+        let expired = Problem::new(Code::TokenExpired, "").render();
+        assert!(
+            expired.headers()["www-authenticate"]
+                .to_str()
+                .unwrap()
+                .contains("error=\"invalid_token\"")
+        );
+        let forbidden = Problem::new(Code::Forbidden, "").render();
+        assert!(
+            forbidden.headers()["www-authenticate"]
+                .to_str()
+                .unwrap()
+                .contains("insufficient_scope")
+        );
+        assert!(
+            !Problem::new(Code::NotFound, "")
+                .render()
+                .headers()
+                .contains_key("www-authenticate")
+        );
+    }
+
+    #[test]
+    fn retry_after_is_whole_seconds_and_never_zero() {
+        let busy = |after| Problem::new(Code::Busy, "").retry_after(after).render().headers()["retry-after"].clone();
+        assert_eq!(busy(Duration::from_millis(1)), "1");
+        assert_eq!(busy(Duration::from_millis(1001)), "2");
+    }
+}

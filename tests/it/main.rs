@@ -1,0 +1,1 @@
+//! Behaviour, over real sockets and real databases.
