@@ -1,1 +1,5 @@
-//! server
+//! Listeners and connections: accept, guard, serve, drain.
+
+mod framing;
+mod guard;
+mod head;

@@ -1,0 +1,400 @@
+//! Follows the framing of an HTTP/1 request stream, so that each head is checked before hyper sees it and each chunk line
+//! before anything acts on it (RFC 9112, sections 6 and 7.1).
+//!
+//! [`Tracker::advance`] is given the bytes in order and says how many of them are whole and good. It holds nothing back
+//! itself: a head that is not complete yet stays with the caller.
+
+use super::head::{self, Framing, Limits, Refusal};
+
+/// The longest line with a chunk's size and extensions, in bytes. Nobody uses extensions.
+const CHUNK_LINE: usize = 256;
+/// The most bytes of chunk extensions in one body.
+const CHUNK_EXTENSIONS: usize = 4096;
+
+/// Where in the stream of one connection we are.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    limits: Limits,
+    state: State,
+    /// Heads that have passed.
+    heads: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    Body { left: u64 },
+    Chunks(Chunk),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chunk {
+    /// In a chunk's first line: size so far, digits and bytes seen, and bytes of extensions seen in this body.
+    Size {
+        size: u64,
+        digits: u8,
+        line: usize,
+        extensions: usize,
+        cr: bool,
+    },
+    Data {
+        left: u64,
+        extensions: usize,
+    },
+    /// After the data: the CR, then the LF.
+    DataEnd {
+        cr: bool,
+        extensions: usize,
+    },
+    /// The last chunk was read: trailer lines until an empty one.
+    Trailers {
+        bytes: usize,
+    },
+}
+
+const FIRST_CHUNK: Chunk = Chunk::Size {
+    size: 0,
+    digits: 0,
+    line: 0,
+    extensions: 0,
+    cr: false,
+};
+
+/// What came of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// All are good so far.
+    All,
+    /// The first `good` are; the rest is the beginning of a head (or of a trailer line), to be given again with what follows.
+    Partial {
+        /// How many bytes are good.
+        good: usize,
+    },
+    /// The first `good` are; then comes a head that is refused.
+    Refused {
+        /// How many bytes are good.
+        good: usize,
+        /// Why.
+        why: Refusal,
+    },
+    /// Somewhere in a body the framing broke. What was given before may have been used already.
+    Broken,
+}
+
+impl Tracker {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Head,
+            heads: 0,
+        }
+    }
+
+    /// How many heads have passed.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether the next byte begins a head.
+    pub(super) fn between_requests(&self) -> bool {
+        self.state == State::Head
+    }
+
+    /// Follows `bytes`, which continue what was given before.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Progress {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match self.state {
+                State::Head => match self.head(rest) {
+                    Ok(Some(length)) => at += length,
+                    Ok(None) => return Progress::Partial { good: at },
+                    Err(why) => return Progress::Refused { good: at, why },
+                },
+                State::Body { left } => {
+                    let taken = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    let left = left - taken as u64;
+                    self.state = if left == 0 { State::Head } else { State::Body { left } };
+                    at += taken;
+                }
+                State::Chunks(chunk) => match self.chunk(chunk, rest) {
+                    Ok(Some(length)) => at += length,
+                    Ok(None) => return Progress::Partial { good: at },
+                    Err(()) => return Progress::Broken,
+                },
+            }
+        }
+        Progress::All
+    }
+
+    /// The length of the head at the start of `bytes`; `None` when it is not complete.
+    fn head(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        // One empty line before a request is tolerated (RFC 9112, section 2.2); hyper skips it as well.
+        let skip = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+        let head = &bytes[skip..];
+        let Some(end) = memchr::memmem::find(head, b"\r\n\r\n") else {
+            // Refuse early what no further byte can mend, so that nobody waits for the end of garbage.
+            if head.len() > self.limits.bytes {
+                return Err(Refusal::TooLarge);
+            }
+            if head.len() > 1 && memchr::memmem::find(head, b"\n\n").is_some() {
+                return Err(Refusal::Bad("a line of the head does not end with CR LF"));
+            }
+            return Ok(None);
+        };
+        let length = end + 4;
+        self.state = match head::check(&head[..length], &self.limits)? {
+            Framing::None => State::Head,
+            Framing::Length(left) => State::Body { left },
+            Framing::Chunked => State::Chunks(FIRST_CHUNK),
+        };
+        self.heads += 1;
+        Ok(Some(skip + length))
+    }
+
+    /// Follows chunked framing; how many bytes of `bytes` (at least one) were used. `None`: a trailer line is not complete.
+    fn chunk(&mut self, chunk: Chunk, bytes: &[u8]) -> Result<Option<usize>, ()> {
+        let (next, used) = match chunk {
+            Chunk::Size {
+                size,
+                digits,
+                line,
+                extensions,
+                cr,
+            } => {
+                let line = line + 1;
+                let next = match bytes[0] {
+                    b'\n' if cr && digits > 0 && size == 0 => Chunk::Trailers { bytes: 0 },
+                    b'\n' if cr && digits > 0 => Chunk::Data { left: size, extensions },
+                    _ if cr || line > CHUNK_LINE => return Err(()),
+                    b'\r' => Chunk::Size {
+                        size,
+                        digits,
+                        line,
+                        extensions,
+                        cr: true,
+                    },
+                    // Extensions, whatever is in them but line ends and controls: hyper drops them.
+                    byte if line > usize::from(digits) + 1 || (byte == b';' && digits > 0) => {
+                        if byte < b' ' || byte == 0x7f || extensions >= CHUNK_EXTENSIONS {
+                            return Err(());
+                        }
+                        Chunk::Size {
+                            size,
+                            digits,
+                            line,
+                            extensions: extensions + 1,
+                            cr,
+                        }
+                    }
+                    // Sixteen digits would fit 64 bits; fifteen are more than any chunk, and no program's integer overflows.
+                    byte if digits < 15 => {
+                        let digit = char::from(byte).to_digit(16).ok_or(())?;
+                        Chunk::Size {
+                            size: size * 16 + u64::from(digit),
+                            digits: digits + 1,
+                            line,
+                            extensions,
+                            cr,
+                        }
+                    }
+                    _ => return Err(()),
+                };
+                (next, 1)
+            }
+            Chunk::Data { left, extensions } => {
+                let used = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let left = left - used as u64;
+                let next = if left == 0 {
+                    Chunk::DataEnd { cr: false, extensions }
+                } else {
+                    Chunk::Data { left, extensions }
+                };
+                (next, used)
+            }
+            Chunk::DataEnd { cr: false, extensions } if bytes[0] == b'\r' => {
+                (Chunk::DataEnd { cr: true, extensions }, 1)
+            }
+            Chunk::DataEnd { cr: true, extensions } if bytes[0] == b'\n' => (
+                Chunk::Size {
+                    size: 0,
+                    digits: 0,
+                    line: 0,
+                    extensions,
+                    cr: false,
+                },
+                1,
+            ),
+            Chunk::DataEnd { .. } => return Err(()),
+            Chunk::Trailers { bytes: seen } => return self.trailer(seen, bytes),
+        };
+        self.state = State::Chunks(next);
+        Ok(Some(used))
+    }
+
+    fn trailer(&mut self, seen: usize, bytes: &[u8]) -> Result<Option<usize>, ()> {
+        let Some(end) = memchr::memchr2(b'\r', b'\n', bytes) else {
+            return if seen + bytes.len() > self.limits.bytes {
+                Err(())
+            } else {
+                Ok(None)
+            };
+        };
+        match bytes.get(end..end + 2) {
+            Some(b"\r\n") => {}
+            Some(_) => return Err(()),
+            None if bytes[end] == b'\n' => return Err(()),
+            None => return Ok(None),
+        }
+        let length = end + 2;
+        if end == 0 {
+            self.state = State::Head;
+        } else {
+            head::check_trailer(&bytes[..end]).map_err(|_| ())?;
+            if seen + length > self.limits.bytes {
+                return Err(());
+            }
+            self.state = State::Chunks(Chunk::Trailers { bytes: seen + length });
+        }
+        Ok(Some(length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        bytes: 1024,
+        lines: 20,
+        target: 512,
+    };
+    const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    const CHUNKED: &str = "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    fn feed(text: &str) -> (Progress, u64) {
+        let mut tracker = Tracker::new(LIMITS);
+        let progress = tracker.advance(text.as_bytes());
+        (progress, tracker.heads())
+    }
+
+    #[test]
+    fn pipelined_requests_are_followed_one_after_the_other() {
+        let text = format!(
+            "{GET}POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /{CHUNKED}3\r\nabc\r\n0\r\nX: y\r\n\r\n{GET}"
+        );
+        assert_eq!(feed(&text), (Progress::All, 4));
+    }
+
+    #[test]
+    fn a_head_that_is_not_complete_waits() {
+        let text = format!("{GET}GET /b HTT");
+        assert_eq!(feed(&text), (Progress::Partial { good: GET.len() }, 1));
+    }
+
+    #[test]
+    fn a_bad_head_after_a_good_one_is_refused_where_it_begins() {
+        let (progress, heads) = feed(&format!("{GET}GET / HTTP/1.1\r\n\r\n"));
+        assert!(matches!(progress, Progress::Refused { good, .. } if good == GET.len()));
+        assert_eq!(heads, 1);
+    }
+
+    #[test]
+    fn bad_chunks_break_the_body() {
+        let long = format!("5;{}\r\nAAAAA\r\n0\r\n\r\n", "x".repeat(300));
+        let many = format!("{}0\r\n\r\n", format!("1;{}\r\nA\r\n", "x".repeat(200)).repeat(30));
+        for bad in [
+            "5\r\nAAAAA\r\n0_2e\r\n\r\n",
+            "0x5\r\nAAAAA\r\n",
+            "-5\r\nAAAAA\r\n",
+            " 5\r\nAAAAA\r\n",
+            "+5\r\nAAAAA\r\n",
+            "\r\nAAAAA\r\n",
+            "FFFFFFFFFFFFFFFF\r\nAAAAA",
+            "5\nAAAAA\n0\n\n",
+            "5\rAAAAA\r0\r\r",
+            "5;a=\"\n\"\r\nAAAAA\r\n0\r\n\r\n",
+            "5\r\r;ABCD\r\n",
+            "5\r\nAAAAAXX0\r\n\r\n",
+            "5\r\nAAAAA0\r\n\r\n",
+            "G\r\nx\r\n",
+            "5\0\r\nAAAAA\r\n",
+            "5 \r\nAAAAA\r\n",
+            "0\r\n X: y\r\n\r\n",
+            "0\r\nno colon\r\n\r\n",
+            "0\r\nX: y\n\r\n",
+            "0000000000000000005\r\nAAAAA\r\n0\r\n\r\n",
+            &long,
+            &many,
+        ] {
+            assert_eq!(feed(&format!("{CHUNKED}{bad}")).0, Progress::Broken, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn good_chunks_pass_with_extensions_and_trailers() {
+        for good in [
+            "0\r\n\r\n",
+            "5\r\nAAAAA\r\n0\r\n\r\n",
+            "5;a=b\r\nAAAAA\r\n0\r\nX: y\r\nZ:\r\n\r\n",
+            "a\r\n0123456789\r\n00\r\n\r\n",
+        ] {
+            assert_eq!(feed(&format!("{CHUNKED}{good}{GET}")), (Progress::All, 2), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn garbage_without_an_end_is_refused_once_it_is_too_long() {
+        assert!(matches!(
+            feed(&"A".repeat(2000)).0,
+            Progress::Refused {
+                why: Refusal::TooLarge,
+                ..
+            }
+        ));
+        assert!(matches!(
+            feed("GET / HTTP/1.1\nHost: a\n\n").0,
+            Progress::Refused {
+                why: Refusal::Bad(_),
+                ..
+            }
+        ));
+    }
+
+    proptest! {
+        /// However the bytes are cut into reads, the same heads pass and the same verdict comes out.
+        #[test]
+        fn the_cut_into_reads_changes_nothing(cuts in proptest::collection::vec(1usize..40, 1..40), bad in any::<bool>()) {
+            let tail = if bad { "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" } else { GET };
+            let text = format!("{CHUNKED}5;x\r\nAAAAA\r\n0\r\nX: y\r\n\r\n\r\n{GET}{tail}");
+            let whole = feed(&text);
+            let mut tracker = Tracker::new(LIMITS);
+            let (mut held, mut last) = (Vec::new(), Progress::All);
+            let mut rest = text.as_bytes();
+            for cut in cuts.iter().cycle() {
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                held.extend_from_slice(now);
+                last = tracker.advance(&held);
+                match last {
+                    Progress::All => held.clear(),
+                    Progress::Partial { good } => drop(held.drain(..good)),
+                    Progress::Refused { .. } | Progress::Broken => break,
+                }
+                rest = later;
+                if rest.is_empty() { break; }
+            }
+            prop_assert_eq!(tracker.heads(), whole.1);
+            prop_assert_eq!(matches!(last, Progress::Refused { .. }), matches!(whole.0, Progress::Refused { .. }));
+            prop_assert_eq!(last == Progress::All, whole.0 == Progress::All);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            Tracker::new(LIMITS).advance(&bytes);
+            let mut tracker = Tracker::new(LIMITS);
+            tracker.advance(CHUNKED.as_bytes());
+            tracker.advance(&bytes);
+        }
+    }
+}
