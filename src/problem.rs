@@ -55,6 +55,8 @@ codes! {
     AmbiguousPath = "ambiguous_path", BAD_REQUEST, "Ambiguous path";
     /// The body is not the JSON that the endpoint takes.
     Malformed = "malformed", BAD_REQUEST, "Malformed request body";
+    /// The client asks for a protocol that the route does not relay.
+    UpgradeRefused = "upgrade_refused", BAD_REQUEST, "Upgrade refused";
     /// No token was sent.
     TokenMissing = "token_missing", UNAUTHORIZED, "Authentication required";
     /// The token is not one of ours, or not intact.
@@ -91,8 +93,6 @@ codes! {
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers too large";
     /// The gateway failed in a way that it does not explain to clients.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The transfer coding is not one that the gateway knows.
-    NotImplemented = "not_implemented", NOT_IMPLEMENTED, "Not implemented";
     /// The upstream could not be reached or broke off before it answered.
     UpstreamUnreachable = "upstream_unreachable", BAD_GATEWAY, "Upstream not reachable";
     /// The upstream answered with something that is not HTTP, or may not be relayed.
@@ -103,8 +103,6 @@ codes! {
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Store not available";
     /// Revocations are not known well enough to let anybody in.
     RevocationsUnavailable = "revocations_unavailable", SERVICE_UNAVAILABLE, "Revocations not known";
-    /// No server of the upstream is healthy.
-    UpstreamUnavailable = "upstream_unavailable", SERVICE_UNAVAILABLE, "No upstream server available";
     /// The upstream took too long to answer.
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, "Upstream took too long";
 }

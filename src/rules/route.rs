@@ -1,6 +1,19 @@
-//! Which route a request takes.
+//! Which route a request takes: [`RouteTable::find`] answers by the most specific rule, whatever their order.
+//!
+//! The order: an exact host before `*.` (the longer suffix first) before any host; then the paths segment by segment, a
+//! literal before `{name}`, a longer path before a shorter one, `exact` before a prefix; then a rule with `methods` before
+//! one without. Host and path choose first and for good: where the most specific path does not take the method, the
+//! answer is "method not allowed" and never a less specific rule, so that a rule can only narrow what a shorter one opens.
+
+mod pattern;
+mod table;
+mod verdict;
 
 use http::Method;
+
+pub use pattern::{HostPattern, InvalidHost, InvalidPattern, PathPattern, Segment};
+pub use table::{Conflict, Found, RouteTable};
+pub use verdict::Verdict;
 
 /// Which requests a route is for.
 #[derive(Clone, Debug)]
@@ -13,32 +26,9 @@ pub struct Rule {
     pub path: PathPattern,
     /// Whether only the path itself matches, and not what is below it.
     pub exact: bool,
-    /// Which methods; empty means any.
+    /// Which methods; empty means any. `GET` allows `HEAD` too.
     pub methods: Vec<Method>,
 }
 
-/// Which hosts a route is for. Names are lower-case ASCII without port or trailing dot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum HostPattern {
-    /// Every host.
-    Any,
-    /// This one.
-    Exact(String),
-    /// Every subdomain of this one, at any depth, but not itself: `*.example.com` holds `example.com`.
-    Subdomains(String),
-}
-
-/// Which paths a route is for: `/orders/{id}/refunds`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PathPattern {
-    segments: Vec<Segment>,
-}
-
-/// One segment of a [`PathPattern`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Segment {
-    /// This text, in decoded form.
-    Literal(String),
-    /// Any one segment that is not empty. The name is for people.
-    Any(String),
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The headers that an upstream and a client see. Everything that a client may not say is removed first, then what the
+//! gateway vouches for is set, so that no spelling and no `Connection` option gets in between.
+
+mod client;
+mod forwarded;
+mod hop;
+mod identity;
+mod names;
+mod trailers;
+mod value;
+
+use bytes::BytesMut;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TE, VIA};
+
+pub use client::client_address;
+pub use forwarded::Forwarding;
+pub use identity::{IdentityHeaders, InvalidPrefix};
+pub use trailers::clean_trailers;
+pub use value::encode_value;
+
+use self::names::{Kind, kind_of};
+use super::policy::Permit;
+use crate::problem::GATEWAY_ERROR;
+
+/// What this gateway adds to `Via` (RFC 9110, section 7.6.3).
+const VIA_DOORWARD: HeaderValue = HeaderValue::from_static("1.1 doorward");
+
+/// The name of the header that carries the id by which a request is found in logs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Makes the headers of a request those that its upstream may see.
+///
+/// Removed, in this order, and by any spelling that a CGI-like server would read as the same name:
+/// * hop-by-hop headers and what `Connection` names (RFC 9110, section 7.6.1); `TE` is kept as far as it says `trailers`
+///   (an HTTP/1.1 client then adds `Connection: TE`), `Trailer` and `Content-Length` are kept;
+/// * `Expect`, which the gateway answers itself, and `Proxy`, which CGI turns into `HTTP_PROXY`;
+/// * every header that begins with the identity prefix, and those by which other gateways name a user;
+/// * headers that make some servers act on another path or method than the one that was matched
+///   (`X-Original-URL`, `X-Rewrite-URL`, `X-HTTP-Method-Override`, …);
+/// * `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and the like, unless the peer is trusted;
+/// * `Authorization`, unless `forward_token`.
+///
+/// Set: identity headers if the permit names somebody, `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded`, `X-Request-Id`,
+/// and one more `Via`.
+pub fn rewrite_request(
+    headers: &mut HeaderMap,
+    names: &IdentityHeaders,
+    permit: &Permit,
+    forwarding: &Forwarding<'_>,
+    forward_token: bool,
+) {
+    let wants_trailers = hop::accepts_trailers(headers);
+    hop::remove_connection(headers);
+    // Usually there is nothing to drop, and then this vector does not allocate.
+    let dropped: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| names.claims(name) || is_dropped(name, forwarding.peer_is_trusted))
+        .cloned()
+        .collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+    if !forward_token {
+        headers.remove(AUTHORIZATION);
+    }
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    let mut buffer = BytesMut::with_capacity(384);
+    forwarding.set(headers, &mut buffer);
+    headers.insert(REQUEST_ID, forwarding.request_id.clone());
+    headers.append(VIA, VIA_DOORWARD);
+    if let Some(identity) = permit.identity() {
+        names.set(headers, identity, &mut buffer);
+    }
+}
+
+/// Whether a request header goes, whoever the user is. What is merely misspelled goes too: `Content_Length` has no
+/// meaning to us, but is `Content-Length` to a server that hands headers on as `CONTENT_LENGTH`.
+fn is_dropped(name: &HeaderName, peer_is_trusted: bool) -> bool {
+    let name = name.as_str();
+    match kind_of(name) {
+        None => false,
+        Some(Kind::HopByHop | Kind::Spoof) => true,
+        Some(Kind::Protected) => !names::is_plain(name),
+        Some(Kind::Forwarding) => !peer_is_trusted || !names::is_plain(name),
+    }
+}
+
+/// Makes the headers of an upstream's answer those that the client may see: hop-by-hop headers and what `Connection` names
+/// are removed (`Trailer` is kept), and [`GATEWAY_ERROR`], which only the gateway says; `Via` is added.
+///
+/// With an `Upgrade` that is relayed (101), its headers are set again afterwards by whoever relays it.
+pub fn rewrite_response(headers: &mut HeaderMap) {
+    hop::remove_connection(headers);
+    hop::remove_fixed(headers);
+    headers.remove(GATEWAY_ERROR);
+    headers.append(VIA, VIA_DOORWARD);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The headers by which an upstream knows who a request comes from.
+
+use bytes::BytesMut;
+use http::header::{HeaderMap, HeaderName};
+
+use super::names;
+use super::value::{set_written, write_encoded, write_plain};
+use crate::id::Identity;
+
+/// The names of the identity headers, made once, and the prefix that clients may not use.
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    prefix: Box<str>,
+    user: HeaderName,
+    email: HeaderName,
+    name: HeaderName,
+    roles: HeaderName,
+    session: HeaderName,
+}
+
+/// A text that can't begin the names of identity headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrefix {
+    /// It is not spelled like one.
+    #[error("expected 2 to 40 letters, digits and `-`, the first one a letter and the last one a `-`")]
+    Spelling,
+    /// Headers of other meaning begin so; they would all be removed.
+    #[error("other headers begin like this")]
+    Taken,
+}
+
+impl IdentityHeaders {
+    /// The headers whose names begin with `prefix`, for example `X-Auth-` (letter case does not matter).
+    pub fn new(prefix: &str) -> Result<Self, InvalidPrefix> {
+        let prefix = prefix.to_ascii_lowercase();
+        let spelled = (2..=40).contains(&prefix.len())
+            && prefix.starts_with(|first: char| first.is_ascii_alphabetic())
+            && prefix.ends_with('-')
+            && names::is_plain(&prefix);
+        if !spelled {
+            return Err(InvalidPrefix::Spelling);
+        }
+        if names::is_taken(&prefix) {
+            return Err(InvalidPrefix::Taken);
+        }
+        let name = |rest: &str| HeaderName::try_from(format!("{prefix}{rest}")).map_err(|_| InvalidPrefix::Spelling);
+        Ok(Self {
+            user: name("user-id")?,
+            email: name("email")?,
+            name: name("name")?,
+            roles: name("roles")?,
+            session: name("session")?,
+            prefix: prefix.into(),
+        })
+    }
+
+    /// Whether `name` is an identity header in any spelling: it begins with the prefix, all but letters and digits read as
+    /// `-`. That is wider than the headers that are set, so that upstreams can rely on the whole prefix.
+    #[must_use]
+    pub fn claims(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        name.len() >= self.prefix.len()
+            && self
+                .prefix
+                .bytes()
+                .zip(name.bytes())
+                .all(|(prefix, byte)| prefix == names::fold(byte))
+    }
+
+    /// Sets the headers. A user without roles has no roles header.
+    pub(super) fn set(&self, headers: &mut HeaderMap, identity: &Identity, buffer: &mut BytesMut) {
+        write_plain(buffer, identity.user);
+        set_written(headers, &self.user, buffer);
+        write_plain(buffer, identity.session);
+        set_written(headers, &self.session, buffer);
+        write_encoded(buffer, identity.email.as_str());
+        set_written(headers, &self.email, buffer);
+        write_encoded(buffer, identity.name.as_str());
+        set_written(headers, &self.name, buffer);
+        // A role holds no comma and nothing that is encoded.
+        for (index, role) in identity.roles.iter().enumerate() {
+            buffer.extend_from_slice(if index == 0 { b"" } else { b"," });
+            buffer.extend_from_slice(role.as_str().as_bytes());
+        }
+        if !identity.roles.is_empty() {
+            set_written(headers, &self.roles, buffer);
+        }
+    }
+}
