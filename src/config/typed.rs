@@ -42,36 +42,38 @@ pub struct Config {
 /// `[server]`
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Where the public listener binds. At least one. Port 0 asks the system for a free one.
+    /// Where the public listener binds. At least one, none twice. Port 0 asks the system for a free one.
     pub listen: Vec<SocketAddr>,
-    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed. Never a /0.
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed. Never a /0, nor networks that are one together.
     pub trusted_proxies: Vec<IpNet>,
     /// Proxy worker threads (default: one per core). 1 to 1024.
     pub workers: usize,
-    /// How long requests in flight may take to finish once the gateway is told to stop (default 30 s).
+    /// How long requests in flight may take to finish once the gateway is told to stop (default 30 s; 0 to 1 d).
     pub drain: Duration,
     /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).
     pub max_header_bytes: usize,
     /// The most header lines in a request (default 100; 1 to 1000).
     pub max_headers: usize,
-    /// The longest request target, in bytes (default 8 KiB, at most `max_header_bytes`).
+    /// The longest request target, in bytes (default 8 KiB or `max_header_bytes`, the lesser; 64 to
+    /// `max_header_bytes`).
     pub max_target_bytes: usize,
     /// The largest request body where a route does not say otherwise, in bytes (default: no limit).
     pub max_body: Option<u64>,
-    /// How long a client may take from the first byte of a request head to its end (default 10 s).
+    /// How long a client may take from the first byte of a request head to its end (default 10 s; 10 ms to 1 h).
     pub header_timeout: Duration,
-    /// How long a connection may idle between requests (default 75 s).
+    /// How long a connection may idle between requests (default 75 s; 10 ms to 1 d).
     pub keep_alive: Duration,
-    /// How long a client may pause within a body, sending or receiving (default 30 s).
+    /// How long a client may pause within a body, sending or receiving (default 30 s; 10 ms to 1 d).
     pub body_idle_timeout: Duration,
-    /// The most connections at once, over all listeners and workers (default 10,000).
+    /// The most connections at once, over all listeners and workers (default 10,000; 1 to 10,000,000).
     pub max_connections: usize,
 }
 
 /// `[admin]`
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// Where health, readiness and metrics are served; `None` (an empty string in the file) turns them off.
+    /// Where health, readiness and metrics are served, never on a public listener (default `127.0.0.1:9090`); `None`
+    /// (an empty string in the file) turns them off.
     pub listen: Option<SocketAddr>,
 }
 
@@ -80,17 +82,17 @@ pub struct Admin {
 pub struct Store {
     /// Which database, and where.
     pub backend: Backend,
-    /// The most connections to the database (default 10).
+    /// The most connections to the database (default 10; 1 to 10,000).
     pub max_connections: u32,
-    /// How long a connection may take to be made or to become free (default 5 s).
+    /// How long a connection may take to be made or to become free (default 5 s; 10 ms to 1 h).
     pub connect_timeout: Duration,
-    /// How long one query or transaction may take (default 5 s).
+    /// How long one query or transaction may take (default 5 s; 10 ms to 1 h).
     pub query_timeout: Duration,
     /// Whether `serve` applies migrations itself (default: SQLite true, MySQL false).
     pub migrate_on_start: bool,
-    /// How often expired rows are removed (default 60 s).
+    /// How often expired rows are removed (default 60 s; 100 ms to 1 d).
     pub cleanup_every: Duration,
-    /// How many rows one statement of a clean-up removes at the most (default 1000).
+    /// How many rows one statement of a clean-up removes at the most (default 1000; 1 to 100,000).
     pub cleanup_batch: u32,
 }
 
@@ -112,7 +114,7 @@ pub struct MySql {
     pub port: u16,
     /// A Unix socket instead of host and port (`?socket=/run/mysqld/mysqld.sock`).
     pub socket: Option<PathBuf>,
-    /// The user to log in as.
+    /// The user to log in as. Not empty.
     pub user: String,
     /// The password, from the URL, `store.password` or `store.password_file`.
     pub password: Option<Secret<String>>,
@@ -142,8 +144,9 @@ pub enum MySqlTls {
 /// `[keys]`
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// The master key: 32 bytes in hex (64 digits) or base64 in this file. On SQLite it is made there when it is missing.
-    /// Default: `data/master.key` beside the config file (that is: in the SQLite file's directory on SQLite).
+    /// The master key: 32 bytes in hex (64 digits) or base64 in this file. On SQLite it is made there when it is
+    /// missing. Default: `master.key` in the directory of the SQLite file; on MySQL `data/master.key` beside the config
+    /// file.
     pub master_key_file: PathBuf,
     /// Whether a missing master key and a missing signing key may be made on start (SQLite: true, MySQL: false).
     pub create: bool,
@@ -152,24 +155,25 @@ pub struct Keys {
 /// `[tokens]`
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// The `iss` of our tokens, and the issuer of the metadata.
+    /// The `iss` of our tokens, and the issuer of the metadata: an `http` or `https` URL without query and fragment
+    /// (default `http://`, the first listener, and [`Auth::path`]).
     pub issuer: String,
-    /// The `aud` of our tokens.
+    /// The `aud` of our tokens: 1 to 255 printable ASCII characters (default `doorward`).
     pub audience: String,
-    /// The algorithm of keys that we make.
+    /// The algorithm of keys that we make (default `EdDSA`).
     pub algorithm: Algorithm,
     /// How long an access token lives (default 15 min; 1 s to 24 h).
     pub access_ttl: Duration,
-    /// How long a refresh token lives unused (default 7 d).
+    /// How long a refresh token lives unused (default 7 d; 1 s to 365 d).
     pub refresh_ttl: Duration,
-    /// How long a session lives at the most (default 30 d).
+    /// How long a session lives at the most (default 30 d; 1 s to 365 d).
     pub session_ttl: Duration,
     /// How far clocks may differ when `exp` and `nbf` are judged (default 5 s; 0 to 5 min).
     pub leeway: Duration,
-    /// A shared HS* secret in place of stored keys, at least 32, 48 or 64 bytes by the algorithm (RFC 7518, section 3.2).
-    /// Only with an HS* algorithm. Tokens without a `kid` are then accepted.
+    /// A shared HS* secret in place of stored keys, at least 32, 48 or 64 bytes by the algorithm (RFC 7518, section
+    /// 3.2). Only with an HS* algorithm. Tokens without a `kid` are then accepted.
     pub secret: Option<Secret<Vec<u8>>>,
-    /// How many verified tokens are remembered (default 100,000).
+    /// How many verified tokens are remembered (default 100,000; 0 to 100,000,000).
     pub cache_capacity: u64,
 }
 
@@ -243,14 +247,15 @@ impl Algorithm {
 /// `[revocation]`
 #[derive(Clone, Debug)]
 pub struct Revocation {
-    /// How often new revocations are asked for (default 500 ms). RFC 7009 leaves the delay open.
+    /// How often new revocations are asked for (default 500 ms; 10 ms to 1 min). RFC 7009 leaves the delay open.
     pub poll_interval: Duration,
     /// How far back, by the database's `blocked_at`, each poll reads again, since ids become visible out of order
-    /// (default 30 s).
+    /// (default 30 s; 1 s to 1 h).
     pub overlap: Duration,
-    /// How often everything is read again (default 60 s).
+    /// How often everything is read again (default 60 s; 1 s to 1 d, at least `poll_interval`).
     pub full_reread: Duration,
-    /// How long polls may fail before guarded routes answer 503 (default 10 s).
+    /// How long polls may fail before guarded routes answer 503 (default 10 s; 100 ms to 1 h, more than
+    /// `poll_interval`).
     pub max_staleness: Duration,
     /// What happens then.
     pub on_stale: OnStale,
@@ -272,9 +277,9 @@ pub struct Passwords {
     pub bcrypt_cost: u32,
     /// The fewest characters of a new password (default 8; 8 to 72).
     pub min_length: usize,
-    /// How many hashes run at once (default: one per core, at least 1).
+    /// How many hashes run at once (default: one per core; 1 to 1024).
     pub concurrency: usize,
-    /// How many wait for their turn before the answer is 503 (default 64).
+    /// How many wait for their turn before the answer is 503 (default 64; 0 to 100,000).
     pub queue: usize,
 }
 
@@ -332,17 +337,18 @@ pub enum LogFormat {
 /// `[upstreams.NAME]`
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// The name.
+    /// The name: 1 to 64 characters of `A-Z a-z 0-9 _ -`.
     pub name: String,
-    /// The servers, used in turn. At least one.
+    /// The servers, used in turn. At least one, none twice.
     pub servers: Vec<ServerAddress>,
-    /// How long a connection may take to be made (default 5 s).
+    /// How long a connection may take to be made (default 5 s; 10 ms to 1 h).
     pub connect_timeout: Duration,
-    /// How long the upstream may take from the whole request head sent to the head of its answer (default 60 s).
+    /// How long the upstream may take from the whole request head sent to the head of its answer (default 60 s; 10 ms
+    /// to 1 d).
     pub response_timeout: Duration,
-    /// How long an idle connection is kept (default 60 s).
+    /// How long an idle connection is kept (default 60 s; 10 ms to 1 d).
     pub pool_idle_timeout: Duration,
-    /// How many idle connections each worker keeps per server (default 128).
+    /// How many idle connections each worker keeps per server (default 128; 0 to 100,000).
     pub pool_max_idle: usize,
 }
 
@@ -369,10 +375,11 @@ pub struct Route {
     pub upstream: usize,
     /// Who may pass.
     pub access: Access,
-    /// Taken off the front of the path before it is forwarded, by whole segments. Starts with `/`.
+    /// Taken off the front of the path before it is forwarded, by whole segments: the first segments of the rule's
+    /// path, all of them literal and plain.
     pub strip_prefix: Option<String>,
     /// The largest request body in bytes; `None`: no limit.
     pub max_body: Option<u64>,
-    /// How long the whole exchange may take; `None` (the default): no limit beyond the others.
+    /// How long the whole exchange may take (10 ms to 1 d); `None` (the default): no limit beyond the others.
     pub timeout: Option<Duration>,
 }

@@ -1,0 +1,230 @@
+//! The keys of what passes through the gateway: listeners, endpoints, identity headers, logs, upstreams, routes.
+
+use super::Default::{Derived, Required, Unset, Value};
+use super::Kind::{Bool, Claims, Duration, Integer, Limit, List, OneOf, Size, Text};
+use super::{DAY, HOUR, KIB, Key, MIB, key, ms};
+
+/// `[server]` and `[admin]`.
+pub(super) static LISTENERS: &[Key] = &[
+    key(
+        "server.listen",
+        List("an IP address and port such as \"127.0.0.1:8080\" or \"[::]:80\""),
+        Value("\"127.0.0.1:8080\""),
+        "Where the public listener binds. Port 0 asks the system for a free one.",
+    ),
+    key(
+        "server.trusted_proxies",
+        List("a network such as \"10.0.0.0/8\" or an IP address, never everybody (/0)"),
+        Value("[]"),
+        "Peers whose `X-Forwarded-*` and `Forwarded` headers are believed.",
+    ),
+    key(
+        "server.workers",
+        Integer(1, 1024),
+        Derived("one per core"),
+        "Proxy worker threads.",
+    ),
+    key(
+        "server.drain",
+        Duration(ms(0), DAY),
+        Value("\"30s\""),
+        "How long requests in flight may take to finish once the gateway is told to stop.",
+    ),
+    key(
+        "server.max_header_bytes",
+        Size(KIB, MIB),
+        Value("\"64KiB\""),
+        "The largest request head.",
+    ),
+    key(
+        "server.max_headers",
+        Integer(1, 1000),
+        Value("100"),
+        "The most header lines in a request.",
+    ),
+    key(
+        "server.max_target_bytes",
+        Size(64, MIB),
+        Derived("8KiB, or `server.max_header_bytes` where that is less"),
+        "The longest request target; at most `server.max_header_bytes`.",
+    ),
+    key(
+        "server.max_body",
+        Limit,
+        Value("\"unlimited\""),
+        "The largest request body where a route does not say otherwise.",
+    ),
+    key(
+        "server.header_timeout",
+        Duration(ms(10), HOUR),
+        Value("\"10s\""),
+        "How long a client may take from the first byte of a request head to its end.",
+    ),
+    key(
+        "server.keep_alive",
+        Duration(ms(10), DAY),
+        Value("\"75s\""),
+        "How long a connection may idle between requests.",
+    ),
+    key(
+        "server.body_idle_timeout",
+        Duration(ms(10), DAY),
+        Value("\"30s\""),
+        "How long a client may pause within a body, sending or receiving.",
+    ),
+    key(
+        "server.max_connections",
+        Integer(1, 10_000_000),
+        Value("10000"),
+        "The most connections at once, over all listeners and workers.",
+    ),
+    key(
+        "admin.listen",
+        Text("an IP address and port such as \"127.0.0.1:9090\", or \"\" to turn it off"),
+        Value("\"127.0.0.1:9090\""),
+        "Where `/healthz`, `/readyz` and `/metrics` are served, never on the public listener; `\"\"` turns them off.",
+    ),
+];
+
+/// `[auth]` to `[[routes]]`.
+pub(super) static TRAFFIC: &[Key] = &[
+    key(
+        "auth.path",
+        Text("a path such as \"/auth\": segments of A-Z a-z 0-9 - . _ ~, no slash at the end"),
+        Value("\"/auth\""),
+        "Where the endpoints that we own live. Nothing below it ever reaches an upstream.",
+    ),
+    key(
+        "auth.signup",
+        OneOf(&["open", "closed"]),
+        Value("\"open\""),
+        "Who makes accounts: anybody, or the operator alone by `doorward users add`.",
+    ),
+    key(
+        "auth.docs",
+        Bool,
+        Value("true"),
+        "Whether `/auth/docs` and `/auth/openapi.json` are served.",
+    ),
+    key(
+        "identity.prefix",
+        Text("the beginning of a header name, ending in \"-\" and not that of a header with a meaning of its own"),
+        Value("\"X-Auth-\""),
+        "What the identity headers begin with: `X-Auth-User-Id`, `-Email`, `-Name`, `-Roles`, `-Session`.",
+    ),
+    key(
+        "identity.forward_token",
+        Bool,
+        Value("false"),
+        "Whether the upstream gets the `Authorization` header.",
+    ),
+    key(
+        "log.format",
+        OneOf(&["auto", "text", "json"]),
+        Value("\"auto\""),
+        "How log lines look; `auto` is text on a terminal and JSON otherwise.",
+    ),
+    key(
+        "log.filter",
+        Text("a level (error, warn, info, debug, trace) or directives such as \"info,doorward::proxy=debug\""),
+        Value("\"info\""),
+        "What is logged.",
+    ),
+    key("log.access", Bool, Value("true"), "Whether each request gets a line."),
+    key(
+        "upstreams.NAME.servers",
+        List("\"http://HOST:PORT\" or \"builtin:whoami\""),
+        Required,
+        "The servers, used in turn. `builtin:whoami` answers with the request as an upstream would see it.",
+    ),
+    key(
+        "upstreams.NAME.connect_timeout",
+        Duration(ms(10), HOUR),
+        Value("\"5s\""),
+        "How long a connection may take to be made.",
+    ),
+    key(
+        "upstreams.NAME.response_timeout",
+        Duration(ms(10), DAY),
+        Value("\"60s\""),
+        "How long the upstream may take from the whole request head sent to the head of its answer.",
+    ),
+    key(
+        "upstreams.NAME.pool_idle_timeout",
+        Duration(ms(10), DAY),
+        Value("\"60s\""),
+        "How long an idle connection is kept.",
+    ),
+    key(
+        "upstreams.NAME.pool_max_idle",
+        Integer(0, 100_000),
+        Value("128"),
+        "How many idle connections each worker keeps per server.",
+    ),
+    key(
+        "routes[].path",
+        Text("a path such as \"/orders\" or \"/orders/{id}/refunds\""),
+        Required,
+        "This path and all below it, by whole segments: `/orders` is not for `/ordersX`. `{name}` is any one segment.",
+    ),
+    key(
+        "routes[].upstream",
+        Text("the name of an upstream"),
+        Required,
+        "Where the requests go: the NAME of an `[upstreams.NAME]`.",
+    ),
+    key(
+        "routes[].host",
+        Text("a host name such as \"api.example.com\", or \"*.example.com\" for its subdomains"),
+        Unset,
+        "The host that the route is for; not set: every host.",
+    ),
+    key(
+        "routes[].exact",
+        Bool,
+        Value("false"),
+        "Whether only the path itself matches, and not what is below it.",
+    ),
+    key(
+        "routes[].methods",
+        List("a method in upper case such as \"GET\", not CONNECT or TRACE"),
+        Unset,
+        "The methods that the route is for; not set: every one.",
+    ),
+    key(
+        "routes[].auth",
+        OneOf(&["required", "optional", "none"]),
+        Value("\"required\""),
+        "Whether a token is needed. `optional`: without one anonymous, with a bad one refused. `none`: not looked at.",
+    ),
+    key(
+        "routes[].roles",
+        List("a role: 1 to 64 characters of a-z A-Z 0-9 _ - . :"),
+        Unset,
+        "The user needs any of these.",
+    ),
+    key(
+        "routes[].claims",
+        Claims,
+        Unset,
+        "The token needs all of these, with equal values; where its value is a list, contained in it.",
+    ),
+    key(
+        "routes[].strip_prefix",
+        Text("the first segments of the route's path, such as \"/orders\""),
+        Unset,
+        "Taken off the front of the path before it is forwarded, by whole segments.",
+    ),
+    key(
+        "routes[].max_body",
+        Limit,
+        Derived("`server.max_body`"),
+        "The largest request body.",
+    ),
+    key(
+        "routes[].timeout",
+        Duration(ms(10), DAY),
+        Unset,
+        "How long the whole exchange may take; not set: no limit beyond the others.",
+    ),
+];

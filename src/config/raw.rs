@@ -1,0 +1,180 @@
+//! The configuration as written: every value of the right kind and within the bounds of its key, defaults filled in,
+//! but nothing yet held against anything else. An `Option` is a key whose default depends on others, or that has none.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::units;
+use crate::secret::Secret;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) server: Server,
+    pub(super) admin: Admin,
+    pub(super) store: Store,
+    #[serde(default)]
+    pub(super) keys: Keys,
+    pub(super) tokens: Tokens,
+    pub(super) revocation: Revocation,
+    pub(super) passwords: Passwords,
+    pub(super) auth: Auth,
+    pub(super) identity: Identity,
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) upstreams: BTreeMap<String, Upstream>,
+    #[serde(default)]
+    pub(super) routes: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Server {
+    pub(super) listen: Vec<String>,
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) workers: Option<usize>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) drain: Duration,
+    #[serde(deserialize_with = "units::size")]
+    pub(super) max_header_bytes: u64,
+    pub(super) max_headers: usize,
+    #[serde(default, deserialize_with = "units::optional_size")]
+    pub(super) max_target_bytes: Option<u64>,
+    pub(super) max_body: units::Limit,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) header_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) keep_alive: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) body_idle_timeout: Duration,
+    pub(super) max_connections: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) listen: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) url: Secret<String>,
+    pub(super) password: Option<Secret<String>>,
+    pub(super) password_file: Option<String>,
+    pub(super) max_connections: u32,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) connect_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) query_timeout: Duration,
+    pub(super) migrate_on_start: Option<bool>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) cleanup_every: Duration,
+    pub(super) cleanup_batch: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    pub(super) master_key_file: Option<String>,
+    pub(super) create: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tokens {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: String,
+    pub(super) algorithm: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) access_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) refresh_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) session_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) leeway: Duration,
+    pub(super) secret: Option<Secret<String>>,
+    pub(super) secret_file: Option<String>,
+    pub(super) cache_capacity: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revocation {
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) poll_interval: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) overlap: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) full_reread: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) max_staleness: Duration,
+    pub(super) on_stale: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passwords {
+    pub(super) bcrypt_cost: u32,
+    pub(super) min_length: usize,
+    pub(super) concurrency: Option<usize>,
+    pub(super) queue: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Auth {
+    pub(super) path: String,
+    pub(super) signup: String,
+    pub(super) docs: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    pub(super) prefix: String,
+    pub(super) forward_token: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) format: String,
+    pub(super) filter: String,
+    pub(super) access: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) servers: Option<Vec<String>>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) connect_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) response_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) pool_idle_timeout: Duration,
+    pub(super) pool_max_idle: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub(super) path: Option<String>,
+    pub(super) upstream: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) exact: bool,
+    pub(super) methods: Option<Vec<String>>,
+    pub(super) auth: String,
+    pub(super) roles: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) claims: Map<String, Value>,
+    pub(super) strip_prefix: Option<String>,
+    pub(super) max_body: Option<units::Limit>,
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub(super) timeout: Option<Duration>,
+}

@@ -1,0 +1,125 @@
+//! Each key is read, and what it does not take is refused with its line.
+
+mod rows;
+
+use std::path::Path;
+
+use rows::ROWS;
+
+use super::{ROUTES, parse};
+use crate::config::{ConfigErrors, keys, typed::Config};
+
+/// A key: a value that is not its default and where it shows, then values that are refused.
+struct Row {
+    key: &'static str,
+    value: &'static str,
+    shown: &'static str,
+    bad: &'static [&'static str],
+}
+
+const fn row(key: &'static str, value: &'static str, shown: &'static str, bad: &'static [&'static str]) -> Row {
+    Row { key, value, shown, bad }
+}
+
+const MYSQL: &str = "url = \"mysql://ann@db/gate\"\n";
+
+/// What else has to stand in the section for the value to make sense.
+fn beside(key: &str) -> &'static str {
+    match key {
+        "store.password" => MYSQL,
+        "tokens.secret" => "algorithm = \"HS256\"\n",
+        "routes[].strip_prefix" => "path = \"/orders/all\"\n",
+        _ => "",
+    }
+}
+
+/// A whole configuration in which the key has the value; and the line that it stands in.
+fn document(key: &str, value: &str) -> (String, usize) {
+    let (section, name) = key.rsplit_once('.').unwrap();
+    let beside = beside(key);
+    let setting = format!("{name} = {value}");
+    let text = match section {
+        "upstreams.NAME" if name == "servers" => {
+            format!("[upstreams.a]\n{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n")
+        }
+        "upstreams.NAME" => {
+            format!(
+                "[upstreams.a]\nservers = \"builtin:whoami\"\n{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n"
+            )
+        }
+        "routes[]" => {
+            let path = if name == "path" || !beside.is_empty() {
+                beside
+            } else {
+                "path = \"/a\"\n"
+            };
+            let upstream = if name == "upstream" { "" } else { "upstream = \"a\"\n" };
+            format!("[upstreams.a]\nservers = \"builtin:whoami\"\n[[routes]]\n{path}{upstream}{setting}\n")
+        }
+        section => format!("{ROUTES}\n[{section}]\n{beside}{setting}\n"),
+    };
+    let line = 1 + text.lines().position(|line| line == setting).unwrap();
+    (text, line)
+}
+
+fn load(key: &str, value: &str) -> (Result<Config, ConfigErrors>, usize) {
+    let (text, line) = document(key, value);
+    (parse(&text, Path::new("/base")), line)
+}
+
+#[test]
+fn every_key_has_a_row_here() {
+    let mut missing: Vec<&str> = keys::all().map(|key| key.path).collect();
+    missing.retain(|path| !ROWS.iter().any(|row| row.key == *path));
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_key_is_read() {
+    for row in ROWS.iter().filter(|row| !row.value.is_empty()) {
+        let config = format!(
+            "{:?}",
+            load(row.key, row.value)
+                .0
+                .unwrap_or_else(|e| panic!("{}: {e}", row.key))
+        );
+        assert!(config.contains(row.shown), "{}: {config}", row.key);
+        // The default is another: else the test would say nothing.
+        let unset = format!("{:?}", parse(ROUTES, Path::new("/base")).unwrap());
+        assert!(
+            !unset.contains(row.shown) || row.key == "routes[].upstream",
+            "{}",
+            row.key
+        );
+    }
+}
+
+#[test]
+fn what_a_key_does_not_take_is_refused_with_its_line() {
+    for row in ROWS {
+        for bad in row.bad {
+            let (result, line) = load(row.key, bad);
+            let Err(errors) = result else {
+                panic!("{} = {bad} was taken", row.key);
+            };
+            let [error] = errors.errors() else {
+                panic!("{} = {bad}: {errors}", row.key);
+            };
+            let text = error.to_string();
+            if !matches!(error.key(), "routes[0].path" | "auth.path" | "revocation.max_staleness") {
+                let name = row.key.replace("NAME", "a").replace("[]", "[0]");
+                assert!(error.key().starts_with(&name), "{} = {bad}: {text}", row.key);
+            }
+            assert!(
+                error.line() == Some(line) || text.contains(&format!("  {line} | ")),
+                "{} = {bad}: {text}",
+                row.key
+            );
+            assert!(
+                error.allowed().is_some() || error.message().contains("can't be read") || error.suggestion().is_some(),
+                "{} = {bad}: {text}",
+                row.key
+            );
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What keys must hold of each other.
+
+use super::{Case, errors, errors_with_routes, only_error};
+use crate::config::Backend;
+
+#[test]
+fn two_routes_that_could_tie_are_refused_naming_both_lines() {
+    let errors = errors_with_routes(
+        "[[routes]]\nhost = 'a.example'\npath = '/a/{x}'\nupstream = 'whoami'\n\
+        [[routes]]\nhost = 'A.example.'\npath = '/a/{y}'\nupstream = 'whoami'\n",
+    );
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    let text = errors[0].to_string();
+    assert_eq!((errors[0].line(), errors[0].key()), (Some(5), "routes[1]"));
+    assert!(
+        text.contains("line 1") && text.contains("1 | [[routes]]") && text.contains("5 | [[routes]]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_tie_is_found_beside_a_route_that_is_wrong_itself() {
+    let errors = errors_with_routes(
+        "[[routes]]\npath = 'x'\nupstream = 'whoami'\n\
+        [[routes]]\npath = '/a'\nupstream = 'whoami'\n[[routes]]\npath = '/a'\nupstream = 'whoami'\n",
+    );
+    let found: Vec<_> = errors.iter().map(|error| (error.line(), error.key())).collect();
+    assert_eq!(found, [(Some(2), "routes[0].path"), (Some(7), "routes[2]")]);
+}
+
+#[test]
+fn no_route_lies_at_or_below_the_endpoints_that_we_own() {
+    for path in ["/auth", "/auth/x", "/auth/{x}"] {
+        let error = only_error(&format!("[[routes]]\npath = '{path}'\nupstream = 'whoami'\n"));
+        assert_eq!((error.line(), error.key()), (Some(2), "routes[0].path"), "{error}");
+    }
+    for path in ["/authx", "/", "/{x}", "/a/auth"] {
+        assert!(
+            errors_with_routes(&format!("[[routes]]\npath = '{path}'\nupstream = 'whoami'\n")).is_empty(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_public_route_asks_for_nothing() {
+    for ask in ["roles = ['admin']", "claims = { a = 'b' }"] {
+        let error = only_error(&format!(
+            "[[routes]]\npath = '/x'\nupstream = 'whoami'\nauth = 'none'\n{ask}\n"
+        ));
+        assert_eq!(error.line(), Some(5));
+        assert!(error.to_string().contains("4 | auth = 'none'"), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_upstream_suggests_the_nearest() {
+    let error = only_error("[[routes]]\npath = '/x'\nupstream = 'woami'\n");
+    assert_eq!((error.line(), error.suggestion()), (Some(3), Some("\"whoami\"")));
+}
+
+#[test]
+fn the_admin_listener_is_never_public() {
+    for (public, admin, refused) in [
+        ("127.0.0.1:80", "127.0.0.1:80", true),
+        ("0.0.0.0:80", "127.0.0.1:80", true),
+        ("127.0.0.1:80", "0.0.0.0:80", true),
+        ("127.0.0.1:80", "127.0.0.2:80", false),
+        ("127.0.0.1:80", "[::]:80", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+    ] {
+        let errors = errors_with_routes(&format!("server.listen = '{public}'\nadmin.listen = '{admin}'\n"));
+        assert_eq!(errors.len(), usize::from(refused), "{public} {admin}");
+        assert!(
+            errors
+                .iter()
+                .all(|error| error.line() == Some(2) && error.to_string().contains("1 | server.listen"))
+        );
+    }
+    let errors = errors_with_routes("server.listen = ['127.0.0.1:0', '127.0.0.1:0']\n");
+    assert!(errors.is_empty(), "two free ports are two");
+}
+
+#[test]
+fn a_request_target_fits_into_the_head() {
+    assert!(errors_with_routes("server.max_header_bytes = '4KiB'\n").is_empty());
+    let error = only_error("server.max_header_bytes = '4KiB'\nserver.max_target_bytes = '5KiB'\n");
+    assert_eq!((error.line(), error.found()), (Some(2), Some("5KiB")));
+}
+
+#[test]
+fn staleness_is_longer_than_a_poll() {
+    let error = only_error("revocation.poll_interval = '20s'\n");
+    assert_eq!((error.line(), error.key()), (Some(1), "revocation.poll_interval"));
+}
+
+#[test]
+fn a_password_comes_from_one_place() {
+    let case = |text: &str| Case::with_routes(text).file("p", b"one\n\n");
+    for text in [
+        "[store]\nurl = 'mysql://a:b@c/d'\npassword = 'one'\n",
+        "[store]\nurl = 'mysql://a:b@c/d'\npassword_file = 'p'\n",
+        "[store]\nurl = 'mysql://a@c/d'\npassword = 'one'\npassword_file = 'p'\n",
+        "[store]\npassword = 'one'\n",
+        "[store]\npassword_file = 'p'\n",
+    ] {
+        let error = case(text).only_error();
+        assert!(error.line().is_some() && error.allowed().is_some(), "{error}");
+    }
+    let both = case("[store]\nurl = 'mysql://a@c/d'\npassword = 'one'\n").env("DOORWARD_STORE__PASSWORD_FILE", "p");
+    assert!(both.load().is_err());
+    let Backend::MySql(mysql) = case("[store]\nurl = 'mysql://a@c/d'\npassword_file = 'p'\n")
+        .load()
+        .unwrap()
+        .config
+        .store
+        .backend
+    else {
+        panic!("not MySQL");
+    };
+    assert_eq!(
+        mysql.password.unwrap().expose(),
+        "one\n",
+        "one newline is not part of it"
+    );
+}
+
+#[test]
+fn a_secret_file_is_read_whole_and_bounded() {
+    let hs256 = "[tokens]\nalgorithm = 'HS256'\nsecret_file = 's'\n";
+    for (content, good) in [
+        (vec![0xff; 32], true),
+        ([vec![b'x'; 32], b"\r\n".to_vec()].concat(), true),
+        ([vec![b'x'; 31], b"\n".to_vec()].concat(), false),
+        (vec![], false),
+        (b"\n".to_vec(), false),
+        (vec![b'x'; 70_000], false),
+    ] {
+        let case = Case::with_routes(hs256).file("s", &content);
+        let result = case.load();
+        assert_eq!(result.is_ok(), good, "{} bytes", content.len());
+        if let Ok(loaded) = result {
+            assert_eq!(loaded.config.tokens.secret.unwrap().expose().len(), 32);
+        }
+    }
+}
+
+#[test]
+fn a_shared_secret_is_as_long_as_its_hash() {
+    for (algorithm, least) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let text = |length| {
+            format!(
+                "tokens.algorithm = '{algorithm}'\ntokens.secret = '{}'\n",
+                "x".repeat(length)
+            )
+        };
+        assert!(errors_with_routes(&text(least)).is_empty());
+        let error = only_error(&text(least - 1));
+        assert_eq!((error.line(), error.key()), (Some(2), "tokens.secret"));
+    }
+    let error = only_error(&format!("tokens.secret = '{}'\n", "x".repeat(64)));
+    assert!(error.message().contains("EdDSA takes no shared secret"), "{error}");
+    let both = format!(
+        "[tokens]\nalgorithm = 'HS256'\nsecret = '{}'\nsecret_file = 's'\n",
+        "x".repeat(64)
+    );
+    assert_eq!(
+        Case::with_routes(&both).file("s", &[1; 64]).only_error().line(),
+        Some(3)
+    );
+    assert!(
+        errors_with_routes("tokens.algorithm = 'HS512'\n").is_empty(),
+        "stored keys can be shared ones"
+    );
+}
+
+#[test]
+fn an_upstream_without_servers_is_one_error_and_not_two() {
+    let errors = errors("[upstreams.a]\n[[routes]]\npath = '/'\nupstream = 'a'\n");
+    let found: Vec<_> = errors
+        .iter()
+        .map(|error| (error.line(), error.key(), error.message()))
+        .collect();
+    assert_eq!(found, [(Some(1), "upstreams.a.servers", "missing")]);
+}
+
+#[test]
+fn a_body_limit_is_inherited_and_can_be_lifted() {
+    let case = Case::with_routes(
+        "server.max_body = '1MiB'\n[[routes]]\npath = '/x'\nupstream = 'whoami'\nmax_body = 'unlimited'\n",
+    );
+    let config = case.load().unwrap().config;
+    assert_eq!(config.server.max_body, Some(1 << 20));
+    let limits: Vec<_> = config.routes.iter().map(|route| route.max_body).collect();
+    assert_eq!(limits, [None, Some(1 << 20)]);
+}

@@ -1,0 +1,147 @@
+//! From the raw configuration to the typed one: what the table of keys can't say, since it takes parsing, files or
+//! other keys to judge. One module a section; everything that is wrong is reported.
+
+mod auth;
+mod database_url;
+mod paths;
+mod routes;
+mod server;
+mod store;
+mod tokens;
+mod upstreams;
+
+use std::path::{Path, PathBuf};
+
+use super::document::Document;
+use super::error::Complaint;
+use super::layers::Merged;
+use super::report::{Place, Report};
+use super::{keys, raw, typed};
+
+/// The largest file that a secret is read from, in bytes.
+const MAX_SECRET_FILE: usize = 64 * 1024;
+
+/// Builds the typed configuration. `None` only where the report has errors.
+pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::Config> {
+    let server = server::server(&raw.server, check);
+    let admin = server::admin(&raw.admin, server.as_ref(), check);
+    let store = store::store(&raw.store, check);
+    let keys = store
+        .as_ref()
+        .map(|store| store::keys(&raw.keys, &store.backend, check));
+    let auth = auth::auth(&raw.auth, check);
+    let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
+    let revocation = tokens::revocation(&raw.revocation, check);
+    let identity = auth::identity(&raw.identity, check);
+    let log = auth::log(&raw.log, check);
+    let upstreams = upstreams::upstreams(&raw.upstreams, check);
+    let routes = routes::routes(raw, auth.as_ref(), check);
+    Some(typed::Config {
+        server: server?,
+        admin: admin?,
+        store: store?,
+        keys: keys?,
+        tokens: tokens?,
+        revocation: revocation?,
+        passwords: auth::passwords(&raw.passwords),
+        auth: auth?,
+        identity: identity?,
+        log: log?,
+        upstreams: upstreams?,
+        routes: routes?,
+    })
+}
+
+/// What the checks share: where errors go, and where values were said.
+pub(super) struct Check<'a> {
+    pub(super) report: &'a mut Report,
+    pub(super) merged: &'a Merged,
+    pub(super) document: &'a Document,
+    /// What relative paths in the file are relative to.
+    pub(super) base: &'a Path,
+}
+
+impl Check<'_> {
+    /// Reports the value of `key`.
+    fn wrong(&mut self, key: &str, complaint: Complaint) {
+        self.report.add(&self.merged.place(key), key, complaint);
+    }
+
+    /// Reports the value of `key`, with what the table says is allowed.
+    fn invalid(&mut self, key: &str, pattern: &str, message: impl Into<String>, found: &str) {
+        let allowed = keys::find(pattern).map(|key| key.kind.allowed()).unwrap_or_default();
+        let complaint = Complaint::new(message)
+            .found(super::tree::quote(found))
+            .allowed(allowed);
+        self.wrong(key, complaint);
+    }
+
+    /// Reports that `first` and `second` contradict each other.
+    fn conflict(&mut self, first: &str, second: &str, complaint: Complaint) {
+        let also = self.merged.said(first).and(self.merged.said(second)).cloned();
+        let (key, place) = match self.merged.said(first) {
+            Some(place) => (first, place.clone()),
+            None => (second, self.merged.place(second)),
+        };
+        self.report.add_with(&place, key, complaint, also.as_slice());
+    }
+
+    /// Reports that a key has to be there, unless another error explains why it is not.
+    fn missing(&mut self, key: &str, pattern: &str) {
+        if !self.report.has(key) {
+            let allowed = keys::find(pattern).map(|key| key.kind.allowed()).unwrap_or_default();
+            self.wrong(key, Complaint::new("missing").allowed(allowed));
+        }
+    }
+
+    /// The path that `key` names: relative to the file where the file or a default says it, else to the working
+    /// directory.
+    fn path(&self, key: &str, text: &str) -> PathBuf {
+        match self.merged.said(key) {
+            Some(Place::File(_) | Place::Nowhere) | None => self.base.join(text),
+            Some(Place::Environment { .. } | Place::CommandLine { .. }) => PathBuf::from(text),
+        }
+    }
+
+    /// The line of the file that the value of `key` stands in; 0 where it stands in none.
+    fn line(&self, key: &str) -> usize {
+        match self.merged.place(key) {
+            Place::File(at) => self.document.line_number(at),
+            Place::Environment { .. } | Place::CommandLine { .. } | Place::Nowhere => 0,
+        }
+    }
+
+    /// What the file that `key` names holds, without one newline at its end. Its contents are never shown.
+    fn secret_file(&mut self, key: &str, text: &str) -> Result<Vec<u8>, Reported> {
+        let path = self.path(key, text);
+        let complaint = match std::fs::read(&path) {
+            Ok(bytes) if bytes.len() > MAX_SECRET_FILE => Complaint::new("the file is too large to be a secret")
+                .found(format!("{} bytes in {}", bytes.len(), path.display()))
+                .allowed(format!("at most {MAX_SECRET_FILE} bytes")),
+            Ok(mut bytes) => {
+                if bytes.last() == Some(&b'\n') {
+                    bytes.pop();
+                    if bytes.last() == Some(&b'\r') {
+                        bytes.pop();
+                    }
+                }
+                if !bytes.is_empty() {
+                    return Ok(bytes);
+                }
+                Complaint::new("the file is empty").found(path.display().to_string())
+            }
+            Err(error) => Complaint::new(format!("the file can't be read: {error}")).found(path.display().to_string()),
+        };
+        self.wrong(key, complaint);
+        Err(Reported)
+    }
+}
+
+/// There is no value, and the report says why.
+#[derive(Debug)]
+struct Reported;
+
+/// How many threads the machine runs at once.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(1024)
+}

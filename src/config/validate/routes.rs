@@ -1,0 +1,271 @@
+//! `[[routes]]`
+
+use http::Method;
+
+use super::{Check, Reported, paths};
+use crate::config::error::Complaint;
+use crate::config::{raw, suggest, tree, typed};
+use crate::id::Role;
+use crate::rules::policy::{Access, AuthMode};
+use crate::rules::route::{HostPattern, PathPattern, RouteTable, Rule, Segment};
+
+pub(super) fn routes(
+    raw: &raw::Config,
+    auth: Option<&typed::Auth>,
+    check: &mut Check<'_>,
+) -> Option<Vec<typed::Route>> {
+    if raw.routes.is_empty() && !check.report.has("routes") {
+        let complaint =
+            Complaint::new("no route: every request would be answered with 404").allowed("at least one [[routes]]");
+        check.wrong("routes", complaint);
+    }
+    let routes: Vec<_> = raw
+        .routes
+        .iter()
+        .enumerate()
+        .map(|(index, route)| Reader { index, raw, check }.route(route, auth))
+        .collect();
+    ties(&routes, check);
+    routes
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .filter(|routes| !routes.is_empty())
+}
+
+/// Reports each two routes that could tie, among those that are valid alone.
+fn ties(routes: &[Option<typed::Route>], check: &mut Check<'_>) {
+    let valid: Vec<(usize, &typed::Route)> = routes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, route)| route.as_ref().map(|route| (index, route)))
+        .collect();
+    let rules: Vec<Rule> = valid.iter().map(|(_, route)| route.rule.clone()).collect();
+    for conflict in RouteTable::new(&rules).err().unwrap_or_default() {
+        let (Some((first, _)), Some((second, rule))) = (valid.get(conflict.first), valid.get(conflict.second)) else {
+            continue;
+        };
+        let (first, second) = (format!("routes[{first}]"), format!("routes[{second}]"));
+        let place = check.merged.place(&first);
+        let line = match check.line(&first) {
+            0 => String::new(),
+            line => format!(" in line {line}"),
+        };
+        let complaint = Complaint::new(format!(
+            "for the same requests as {first}{line}, and neither is more specific"
+        ))
+        .found(format!("{} {}", rule.rule.host, rule.rule.path))
+        .allowed("routes that differ in host, path, exact, or (without overlap) methods");
+        check
+            .report
+            .add_with(&check.merged.place(&second), &second, complaint, &[place]);
+    }
+}
+
+/// Reads one route.
+struct Reader<'a, 'b> {
+    index: usize,
+    raw: &'a raw::Config,
+    check: &'a mut Check<'b>,
+}
+
+impl Reader<'_, '_> {
+    fn route(&mut self, route: &raw::Route, auth: Option<&typed::Auth>) -> Option<typed::Route> {
+        let path = self.path(route, auth);
+        let host = self.host(route);
+        let methods = self.methods(route);
+        let upstream = self.upstream(route);
+        let access = self.access(route);
+        let strip_prefix = self.strip_prefix(route, path.as_ref());
+        Some(typed::Route {
+            rule: Rule {
+                line: self.check.line(&format!("routes[{}]", self.index)),
+                host: host?,
+                path: path?,
+                exact: route.exact,
+                methods: methods?,
+            },
+            upstream: upstream?,
+            access: access?,
+            strip_prefix: strip_prefix.ok()?,
+            max_body: route.max_body.unwrap_or(self.raw.server.max_body).0,
+            timeout: route.timeout,
+        })
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("routes[{}].{name}", self.index)
+    }
+
+    fn invalid(&mut self, name: &str, message: impl Into<String>, found: &str) {
+        let field = name.split('[').next().unwrap_or(name);
+        self.check
+            .invalid(&self.key(name), &format!("routes[].{field}"), message, found);
+    }
+
+    fn path(&mut self, route: &raw::Route, auth: Option<&typed::Auth>) -> Option<PathPattern> {
+        let Some(text) = &route.path else {
+            self.check.missing(&self.key("path"), "routes[].path");
+            return None;
+        };
+        let pattern = match PathPattern::parse(text) {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                self.invalid("path", error.to_string(), text);
+                return None;
+            }
+        };
+        if let Some(auth) = auth
+            && starts_with(&pattern, &auth.path)
+        {
+            let complaint = Complaint::new("at or below auth.path, which the gateway answers itself")
+                .found(tree::quote(text))
+                .allowed(format!(
+                    "a path that is not {} or below it, or another auth.path",
+                    auth.path
+                ));
+            self.check.conflict(&self.key("path"), "auth.path", complaint);
+            return None;
+        }
+        Some(pattern)
+    }
+
+    fn host(&mut self, route: &raw::Route) -> Option<HostPattern> {
+        let Some(text) = &route.host else {
+            return (!self.check.report.has(&self.key("host"))).then_some(HostPattern::Any);
+        };
+        match HostPattern::parse(text) {
+            Ok(host) => Some(host),
+            Err(error) => {
+                self.invalid("host", error.to_string(), text);
+                None
+            }
+        }
+    }
+
+    fn methods(&mut self, route: &raw::Route) -> Option<Vec<Method>> {
+        let Some(texts) = &route.methods else {
+            return (!self.check.report.has(&self.key("methods"))).then(Vec::new);
+        };
+        if texts.is_empty() {
+            let complaint = Complaint::new("an empty list").allowed("at least one method; leave the key out for any");
+            self.check.wrong(&self.key("methods"), complaint);
+            return None;
+        }
+        let mut methods = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let name = format!("methods[{index}]");
+            let method = text
+                .parse::<Method>()
+                .ok()
+                .filter(|_| !text.bytes().any(|b| b.is_ascii_lowercase()));
+            match method {
+                Some(Method::CONNECT | Method::TRACE) => {
+                    self.invalid(&name, "a method that the gateway never relays", text);
+                }
+                Some(method) if methods.contains(&method) => self.invalid(&name, "the same method twice", text),
+                Some(method) => methods.push(method),
+                None => self.invalid(&name, "not a method in upper case", text),
+            }
+        }
+        (methods.len() == texts.len()).then_some(methods)
+    }
+
+    fn upstream(&mut self, route: &raw::Route) -> Option<usize> {
+        let key = self.key("upstream");
+        let Some(name) = &route.upstream else {
+            self.check.missing(&key, "routes[].upstream");
+            return None;
+        };
+        let index = self.raw.upstreams.keys().position(|known| known == name);
+        // An upstream that was left out because of its own error is not unknown.
+        let left_out = || self.check.report.has(&format!("upstreams.{name}"));
+        if index.is_none() && !left_out() {
+            let known: Vec<&str> = self.raw.upstreams.keys().map(String::as_str).collect();
+            let nearest = suggest::nearest(name, known.iter().copied()).map(tree::quote);
+            let allowed = match known.as_slice() {
+                [] => "the NAME of an [upstreams.NAME], of which there is none".to_owned(),
+                known => format!("the name of an upstream: {}", known.join(", ")),
+            };
+            let complaint = Complaint::new("no upstream of this name")
+                .found(tree::quote(name))
+                .allowed(allowed)
+                .suggest(nearest);
+            self.check.wrong(&key, complaint);
+        }
+        index
+    }
+
+    fn access(&mut self, route: &raw::Route) -> Option<Access> {
+        let auth = match route.auth.as_str() {
+            "optional" => AuthMode::Optional,
+            "none" => AuthMode::None,
+            // Whatever else it could be: the safe one.
+            _ => AuthMode::Required,
+        };
+        let mut valid = true;
+        for (name, is_set) in [("roles", route.roles.is_some()), ("claims", !route.claims.is_empty())] {
+            if is_set && auth == AuthMode::None {
+                let complaint = Complaint::new("asked of requests whose token is not looked at")
+                    .found("auth = \"none\"")
+                    .allowed("only with auth = \"required\" or \"optional\"");
+                self.check.conflict(&self.key(name), &self.key("auth"), complaint);
+                valid = false;
+            }
+        }
+        let roles = self.roles(route)?;
+        valid.then(|| Access {
+            auth,
+            roles,
+            claims: route.claims.clone(),
+        })
+    }
+
+    fn roles(&mut self, route: &raw::Route) -> Option<Vec<Role>> {
+        let Some(texts) = &route.roles else {
+            return (!self.check.report.has(&self.key("roles"))).then(Vec::new);
+        };
+        if texts.is_empty() {
+            let complaint = Complaint::new("an empty list, which could be read as nobody or as anybody")
+                .allowed("at least one role; leave the key out for anybody");
+            self.check.wrong(&self.key("roles"), complaint);
+            return None;
+        }
+        let mut roles = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            match text.parse::<Role>() {
+                Ok(role) => roles.push(role),
+                Err(error) => self.invalid(&format!("roles[{index}]"), error.to_string(), text),
+            }
+        }
+        (roles.len() == texts.len()).then_some(roles)
+    }
+
+    /// What is taken off, if anything is.
+    fn strip_prefix(&mut self, route: &raw::Route, path: Option<&PathPattern>) -> Result<Option<String>, Reported> {
+        let Some(text) = &route.strip_prefix else {
+            return Ok(None);
+        };
+        if !paths::is_plain(text) {
+            self.invalid("strip_prefix", "not a plain path without a slash at its end", text);
+            return Err(Reported);
+        }
+        if path.is_some_and(|path| !starts_with(path, text)) {
+            self.invalid(
+                "strip_prefix",
+                "not the beginning of the route's path, so never there to be taken off",
+                text,
+            );
+            return Err(Reported);
+        }
+        Ok(Some(text.clone()))
+    }
+}
+
+/// Whether all that the pattern matches is at or below the plain path.
+fn starts_with(pattern: &PathPattern, path: &str) -> bool {
+    let mut segments = pattern.segments().iter();
+    path.split('/').skip(1).all(|wanted| match segments.next() {
+        Some(Segment::Literal(text)) => text == wanted,
+        Some(Segment::Any(_)) | None => false,
+    })
+}

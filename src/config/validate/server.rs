@@ -1,0 +1,129 @@
+//! `[server]` and `[admin]`.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use ipnet::{IpNet, Ipv6Net};
+
+use super::{Check, cores};
+use crate::config::error::Complaint;
+use crate::config::{raw, typed, units};
+
+/// The default of `server.max_target_bytes`.
+const TARGET: u64 = 8 * 1024;
+
+pub(super) fn server(raw: &raw::Server, check: &mut Check<'_>) -> Option<typed::Server> {
+    let listen = listen(&raw.listen, check);
+    let trusted_proxies = trusted_proxies(&raw.trusted_proxies, check);
+    let max_target_bytes = raw.max_target_bytes.unwrap_or(TARGET.min(raw.max_header_bytes));
+    if max_target_bytes > raw.max_header_bytes {
+        let complaint = Complaint::new("larger than server.max_header_bytes, of which it is a part")
+            .found(units::show_size(max_target_bytes))
+            .allowed(format!("at most {}", units::show_size(raw.max_header_bytes)));
+        check.conflict("server.max_target_bytes", "server.max_header_bytes", complaint);
+    }
+    Some(typed::Server {
+        listen: listen?,
+        trusted_proxies: trusted_proxies?,
+        workers: raw.workers.unwrap_or_else(cores),
+        drain: raw.drain,
+        max_header_bytes: usize::try_from(raw.max_header_bytes).ok()?,
+        max_headers: raw.max_headers,
+        max_target_bytes: usize::try_from(max_target_bytes).ok()?,
+        max_body: raw.max_body.0,
+        header_timeout: raw.header_timeout,
+        keep_alive: raw.keep_alive,
+        body_idle_timeout: raw.body_idle_timeout,
+        max_connections: raw.max_connections,
+    })
+}
+
+fn listen(texts: &[String], check: &mut Check<'_>) -> Option<Vec<SocketAddr>> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let key = format!("server.listen[{index}]");
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.port() != 0 && addresses.contains(&address) => {
+                check.invalid(&key, "server.listen", "the same address twice", text);
+            }
+            Ok(address) => addresses.push(address),
+            Err(_) => check.invalid(&key, "server.listen", "not an IP address and port", text),
+        }
+    }
+    if texts.is_empty() {
+        let complaint = Complaint::new("no address to listen on").allowed("at least one, such as \"127.0.0.1:8080\"");
+        check.wrong("server.listen", complaint);
+    }
+    (addresses.len() == texts.len() && !texts.is_empty()).then_some(addresses)
+}
+
+fn trusted_proxies(texts: &[String], check: &mut Check<'_>) -> Option<Vec<IpNet>> {
+    let key = |index| format!("server.trusted_proxies[{index}]");
+    let pattern = "server.trusted_proxies";
+    let mut networks = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let network = text
+            .parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) if trusts_everybody(&[network]) => {
+                check.invalid(&key(index), pattern, "everybody would be trusted", text);
+            }
+            Ok(network) if network.trunc() != network => {
+                let complaint = Complaint::new("an address with host bits, not a network")
+                    .found(crate::config::tree::quote(text))
+                    .suggest(Some(format!(
+                        "\"{}\", or \"{}\" alone",
+                        network.trunc(),
+                        network.addr()
+                    )));
+                check.wrong(&key(index), complaint);
+            }
+            Ok(network) => networks.push(network),
+            Err(_) => check.invalid(&key(index), pattern, "not a network", text),
+        }
+    }
+    if trusts_everybody(&networks) {
+        let complaint = Complaint::new("together these networks are everybody").allowed("the networks of your proxies");
+        check.wrong(pattern, complaint);
+    }
+    (networks.len() == texts.len()).then_some(networks)
+}
+
+/// Whether the networks, taken together, hold all of IPv4 (also written as IPv6) or all of IPv6.
+fn trusts_everybody(networks: &[IpNet]) -> bool {
+    let mapped = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
+    IpNet::aggregate(&networks.to_vec())
+        .iter()
+        .any(|network| network.prefix_len() == 0 || network.contains(&IpNet::V6(mapped)))
+}
+
+pub(super) fn admin(raw: &raw::Admin, server: Option<&typed::Server>, check: &mut Check<'_>) -> Option<typed::Admin> {
+    if raw.listen.is_empty() {
+        return Some(typed::Admin { listen: None });
+    }
+    let Ok(address) = raw.listen.parse::<SocketAddr>() else {
+        check.invalid(
+            "admin.listen",
+            "admin.listen",
+            "not an IP address and port",
+            &raw.listen,
+        );
+        return None;
+    };
+    let public = server.map(|server| server.listen.as_slice()).unwrap_or_default();
+    if let Some(index) = public.iter().position(|public| overlap(*public, address)) {
+        let complaint = Complaint::new("the same as the public listener, where health and metrics must never be")
+            .found(crate::config::tree::quote(&raw.listen))
+            .allowed("another address or port, or \"\" to turn it off");
+        check.conflict("admin.listen", &format!("server.listen[{index}]"), complaint);
+        return None;
+    }
+    Some(typed::Admin { listen: Some(address) })
+}
+
+/// Whether the system would refuse to bind the second after the first.
+fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
+    let same_family = first.is_ipv4() == second.is_ipv4();
+    let same_address = first.ip() == second.ip() || first.ip().is_unspecified() || second.ip().is_unspecified();
+    first.port() != 0 && first.port() == second.port() && same_family && same_address
+}
