@@ -1,0 +1,291 @@
+//! Users.
+
+use super::connection::Connection;
+use super::error::Failure;
+use super::revocation::sessions_of;
+use super::sql::{Row, Sql, locking, values};
+use super::work::run;
+use super::{Revocation, Store, StoreError, WriteUserError};
+use crate::id::{Email, Role, SessionId, UserId, UserName};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// A user, as stored.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The `sub` of this user's tokens.
+    pub id: UserId,
+    /// The address, unique among users.
+    pub email: Email,
+    /// What the user is called.
+    pub name: UserName,
+    /// The bcrypt hash of the password.
+    pub password_hash: Secret<String>,
+    /// Sorted, each once.
+    pub roles: Vec<Role>,
+    /// Since when the user can't log in; `None`: they can.
+    pub disabled_at: Option<Timestamp>,
+    /// When the user signed up.
+    pub created_at: Timestamp,
+    /// When anything of this last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A user to be.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// A fresh id.
+    pub id: UserId,
+    /// The address, which must not be taken.
+    pub email: Email,
+    /// What the user is called.
+    pub name: UserName,
+    /// The bcrypt hash of the password.
+    pub password_hash: Secret<String>,
+    /// In any order, each at least once.
+    pub roles: Vec<Role>,
+    /// When the user signs up.
+    pub now: Timestamp,
+}
+
+/// What changes about a user; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// A new address.
+    pub email: Option<Email>,
+    /// A new name.
+    pub name: Option<UserName>,
+}
+
+const BY_ID: &str = "SELECT id, email, name, password_hash, roles, disabled_at, created_at, updated_at \
+                     FROM users WHERE id = ?";
+
+impl User {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: UserId::from_bytes(row.id("id")?),
+            email: row.parsed("email")?,
+            name: row.parsed("name")?,
+            password_hash: Secret::new(row.text("password_hash")?),
+            roles: read_roles(&row.text("roles")?)?,
+            disabled_at: row.time_if_any("disabled_at")?,
+            created_at: row.time("created_at")?,
+            updated_at: row.time("updated_at")?,
+        })
+    }
+
+    /// Reads a user and keeps everybody else from changing them, or their sessions, until the transaction ends. Each
+    /// transaction about a user's sessions begins with this: the order keeps them from deadlocks, and the user that one
+    /// reads from being another by the time it commits.
+    pub(super) async fn lock(connection: &mut Connection, id: UserId) -> Result<Option<Self>, Failure> {
+        const LOCK: Sql = locking!(
+            "SELECT id, email, name, password_hash, roles, disabled_at, created_at, updated_at FROM users WHERE id = ?"
+        );
+        let row = connection.row(LOCK, values![&id]).await?;
+        Ok(row.as_ref().map(Self::read).transpose()?)
+    }
+}
+
+/// No role holds a comma.
+fn write_roles(roles: &[Role]) -> String {
+    let mut names: Vec<&str> = roles.iter().map(Role::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}
+
+fn read_roles(text: &str) -> Result<Vec<Role>, StoreError> {
+    let names = text.split(',').filter(|name| !name.is_empty());
+    names
+        .map(|name| name.parse().map_err(|_| StoreError::Corrupt("roles")))
+        .collect()
+}
+
+impl Store {
+    /// Writes a new user. Of several with one address, one wins and the others get [`WriteUserError::EmailTaken`].
+    pub async fn create_user(&self, user: &NewUser) -> Result<User, WriteUserError> {
+        const INSERT: &str = "INSERT INTO users (id, email, name, password_hash, roles, created_at, updated_at) \
+                              VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let (email, name, hash) = (
+            user.email.as_str(),
+            user.name.as_str(),
+            user.password_hash.expose().as_str(),
+        );
+        let roles = write_roles(&user.roles);
+        run!(self.transaction(), |connection| {
+            let row = values![&user.id, email, name, hash, roles.as_str(), user.now, user.now];
+            connection.execute(INSERT, row).await
+        })?;
+        Ok(User {
+            id: user.id,
+            email: user.email.clone(),
+            name: user.name.clone(),
+            password_hash: user.password_hash.clone(),
+            roles: read_roles(&roles)?,
+            disabled_at: None,
+            created_at: user.now,
+            updated_at: user.now,
+        })
+    }
+
+    /// The user with this id, disabled ones included.
+    pub async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = run!(self.reading(), |connection| connection.row(BY_ID, values![&id]).await)?;
+        row.as_ref().map(User::read).transpose()
+    }
+
+    /// The user with this address, disabled ones included.
+    pub async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        const BY_EMAIL: &str = "SELECT id, email, name, password_hash, roles, disabled_at, created_at, updated_at \
+                                FROM users WHERE email = ?";
+        let row = run!(self.reading(), |connection| connection
+            .row(BY_EMAIL, values![email.as_str()])
+            .await)?;
+        row.as_ref().map(User::read).transpose()
+    }
+
+    /// Up to `limit` users in the order in which they signed up, from the first one after `after`.
+    pub async fn list_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        // Ids sort by the time that they were made, and none is all zeros.
+        const LIST: &str = "SELECT id, email, name, password_hash, roles, disabled_at, created_at, updated_at \
+                            FROM users WHERE id > ? ORDER BY id LIMIT ?";
+        let after = after.unwrap_or(UserId::from_bytes([0; 16]));
+        let rows = run!(self.reading(), |connection| connection
+            .rows(LIST, values![&after, limit])
+            .await)?;
+        rows.iter().map(User::read).collect()
+    }
+
+    /// Changes a user and answers with the result; `None`: no such user.
+    pub async fn update_user(
+        &self,
+        id: UserId,
+        change: &UserChange,
+        now: Timestamp,
+    ) -> Result<Option<User>, WriteUserError> {
+        const UPDATE: &str = "UPDATE users SET email = ?, name = ?, updated_at = ? WHERE id = ?";
+        let done = run!(self.transaction(), |connection| {
+            let Some(mut user) = User::lock(connection, id).await? else {
+                return Ok(None);
+            };
+            user.email = change.email.clone().unwrap_or(user.email);
+            user.name = change.name.clone().unwrap_or(user.name);
+            user.updated_at = now;
+            let row = values![user.email.as_str(), user.name.as_str(), now, &id];
+            connection.execute(UPDATE, row).await?;
+            Ok(Some(user))
+        });
+        Ok(done?)
+    }
+
+    /// Replaces a hash by one of the same password at another cost, only if it is still `seen`: a password changed in
+    /// the meantime stays changed.
+    pub async fn upgrade_password_hash(
+        &self,
+        id: UserId,
+        seen: &str,
+        new: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const UPDATE: &str = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ? AND password_hash = ?";
+        let done = run!(self.transaction(), |connection| connection
+            .execute(UPDATE, values![new, now, &id, seen])
+            .await);
+        Ok(done? == 1)
+    }
+
+    /// Sets a new hash and ends every session but `keep`, with revocations that hold until `revoke_until`, all or
+    /// nothing. `None`: no such user.
+    pub async fn change_password(
+        &self,
+        id: UserId,
+        new_hash: &str,
+        keep: Option<SessionId>,
+        revoke_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        const UPDATE: &str = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?";
+        let done = run!(self.transaction(), |connection| {
+            if User::lock(connection, id).await?.is_none() {
+                return Ok(None);
+            }
+            connection.execute(UPDATE, values![new_hash, now, &id]).await?;
+            Ok(Some(sessions_of(id, keep, revoke_until, now).end(connection).await?))
+        });
+        Ok(done?)
+    }
+
+    /// Sets the roles. Sessions live on, but their tokens so far, which say the old roles, are revoked until
+    /// `revoke_until`. `None`: no such user.
+    pub async fn set_roles(
+        &self,
+        id: UserId,
+        roles: &[Role],
+        revoke_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        const UPDATE: &str = "UPDATE users SET roles = ?, updated_at = ? WHERE id = ?";
+        let roles = write_roles(roles);
+        let done = run!(self.transaction(), |connection| {
+            if User::lock(connection, id).await?.is_none() {
+                return Ok(None);
+            }
+            connection.execute(UPDATE, values![roles.as_str(), now, &id]).await?;
+            Ok(Some(
+                sessions_of(id, None, revoke_until, now)
+                    .revoke_so_far(connection)
+                    .await?,
+            ))
+        });
+        Ok(done?)
+    }
+
+    /// Keeps a user from logging in and ends all sessions, all or nothing. `None`: no such user.
+    pub async fn disable_user(
+        &self,
+        id: UserId,
+        revoke_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        // One who is disabled already stays so since then.
+        const UPDATE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, ?), updated_at = ? WHERE id = ?";
+        let done = run!(self.transaction(), |connection| {
+            if User::lock(connection, id).await?.is_none() {
+                return Ok(None);
+            }
+            connection.execute(UPDATE, values![now, now, &id]).await?;
+            Ok(Some(sessions_of(id, None, revoke_until, now).end(connection).await?))
+        });
+        Ok(done?)
+    }
+
+    /// Lets a disabled user log in again. `false`: no such user.
+    pub async fn enable_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
+        const UPDATE: &str = "UPDATE users SET disabled_at = NULL, updated_at = ? WHERE id = ?";
+        Ok(run!(self.transaction(), |connection| connection
+            .execute(UPDATE, values![now, &id])
+            .await)?
+            == 1)
+    }
+
+    /// Deletes a user with all sessions and refresh tokens; the revocations of those sessions stay. `None`: no such user.
+    pub async fn delete_user(
+        &self,
+        id: UserId,
+        revoke_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let done = run!(self.transaction(), |connection| {
+            if User::lock(connection, id).await?.is_none() {
+                return Ok(None);
+            }
+            let revocations = sessions_of(id, None, revoke_until, now).end(connection).await?;
+            // The foreign keys take sessions and refresh tokens along.
+            connection
+                .execute("DELETE FROM users WHERE id = ?", values![&id])
+                .await?;
+            Ok(Some(revocations))
+        });
+        Ok(done?)
+    }
+}
