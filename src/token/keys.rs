@@ -1,0 +1,181 @@
+//! [`KeySet`]: the keys that are held now, and how they come from and go to the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::key::{self, Key};
+use super::{MasterKey, SealError};
+use crate::config::Algorithm;
+use crate::id::KeyId;
+use crate::secret::Secret;
+use crate::store::{Store, StoreError, StoredKey};
+use crate::time::Timestamp;
+
+/// Why a key was not made, loaded or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The store failed.
+    #[error("keys are not accessible")]
+    Store(#[from] StoreError),
+    /// A key was not sealed or opened.
+    #[error("key {kid} was not sealed or opened")]
+    Seal {
+        /// Which.
+        kid: KeyId,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// There is no randomness, or the library refuses.
+    #[error("key generation failed")]
+    Generate,
+    /// The private key is not one of its algorithm, or is too short.
+    #[error("private key does not fit its algorithm")]
+    Malformed,
+    /// The library refuses to sign.
+    #[error("signing failed")]
+    Signing,
+}
+
+/// The keys that are held now. There may be none, and then no token is issued or accepted.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<Arc<Key>>,
+    jwks: Bytes,
+}
+
+impl KeySet {
+    /// The set of a secret that is shared with others: HS* only, at least as long as the hash (RFC 7518, section 3.2).
+    /// Its tokens bear no `kid`, and one that does names no key of ours. HMAC fills a secret shorter than its block
+    /// with zeros (RFC 2104, section 2), so the same secret with NULs at its end is the same secret.
+    pub fn from_secret(algorithm: Algorithm, secret: &Secret<Vec<u8>>) -> Result<Self, KeyError> {
+        if !algorithm.is_symmetric() {
+            return Err(KeyError::Malformed);
+        }
+        Ok(Self::new(vec![Key::from_private(None, algorithm, secret.expose())?]))
+    }
+
+    pub(super) fn new(keys: Vec<Key>) -> Self {
+        Self::of(keys.into_iter().map(Arc::new).collect())
+    }
+
+    fn of(keys: Vec<Arc<Key>>) -> Self {
+        let public: Vec<Value> = keys.iter().filter_map(|key| key.jwk()).collect();
+        let jwks = Bytes::from(json!({ "keys": public }).to_string());
+        Self { keys, jwks }
+    }
+
+    /// The same keys, but those that `old` holds too are its very objects, so that tokens which they verified stay
+    /// known.
+    pub(super) fn carrying_over(&self, old: &Self) -> Self {
+        let carried = self.keys.iter().map(|key| {
+            let same = old.keys.iter().find(|old| old.is_same(key));
+            Arc::clone(same.unwrap_or(key))
+        });
+        Self::of(carried.collect())
+    }
+
+    /// The key of this name. There are a handful of keys: a scan is faster than a hash.
+    pub(super) fn find(&self, kid: Option<&str>) -> Option<&Arc<Key>> {
+        self.keys.iter().find(|key| key.kid().map(KeyId::as_str) == kid)
+    }
+
+    /// Whether this very key is one of the set.
+    pub(super) fn holds(&self, key: &Arc<Key>) -> bool {
+        self.keys.iter().any(|held| Arc::ptr_eq(held, key))
+    }
+
+    /// The key to sign with: the one that came into force last.
+    pub(super) fn signing_key(&self, now: Timestamp) -> Option<&Key> {
+        let in_force = self
+            .keys
+            .iter()
+            .filter(|key| key.not_before() <= now && !key.is_retired(now));
+        in_force.max_by_key(|key| key.not_before()).map(|key| &**key)
+    }
+
+    pub(super) fn jwks(&self) -> Bytes {
+        self.jwks.clone()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+/// Makes a key, seals it and puts it into the store. It signs from `now` on.
+pub async fn create_key(
+    store: &Store,
+    master: &MasterKey,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> Result<KeyId, KeyError> {
+    let key = make(master, algorithm, now)?;
+    store.insert_key(&key).await?;
+    Ok(key.kid)
+}
+
+/// Makes a key if the store has none. Of replicas that start at once, one makes it; `None`: this one did not.
+pub async fn ensure_first_key(
+    store: &Store,
+    master: &MasterKey,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> Result<Option<KeyId>, KeyError> {
+    if !store.keys().await?.is_empty() {
+        return Ok(None);
+    }
+    let key = make(master, algorithm, now)?;
+    Ok(store.insert_first_key(&key).await?.then_some(key.kid))
+}
+
+/// Loads and opens the keys of the store that are in use.
+pub async fn load_keys(store: &Store, master: &MasterKey, now: Timestamp) -> Result<KeySet, KeyError> {
+    let stored = store.keys().await?;
+    let in_use = stored
+        .iter()
+        .filter(|key| key.deleted_at.is_none() && key.retires_at.is_none_or(|retired| retired > now));
+    Ok(KeySet::new(
+        in_use.map(|key| open(key, master)).collect::<Result<_, _>>()?,
+    ))
+}
+
+pub(super) fn make(master: &MasterKey, algorithm: Algorithm, now: Timestamp) -> Result<StoredKey, KeyError> {
+    let private = key::generate(algorithm)?;
+    let kid = Key::name_for(algorithm, &private)?;
+    let key = Key::from_private(Some(kid.clone()), algorithm, &private)?;
+    let sealed = master.seal(&kid, algorithm, &private);
+    Ok(StoredKey {
+        private_sealed: sealed.map_err(|source| KeyError::Seal {
+            kid: kid.clone(),
+            source,
+        })?,
+        kid,
+        algorithm,
+        public_jwk: key.jwk().map(|jwk| jwk.to_string()),
+        not_before: now,
+        retires_at: None,
+        deleted_at: None,
+    })
+}
+
+pub(super) fn open(stored: &StoredKey, master: &MasterKey) -> Result<Key, KeyError> {
+    let private = master
+        .open(&stored.kid, stored.algorithm, &stored.private_sealed)
+        .map_err(|source| KeyError::Seal {
+            kid: stored.kid.clone(),
+            source,
+        })?;
+    let key = Key::from_private(Some(stored.kid.clone()), stored.algorithm, &private)?;
+    Ok(key.within(stored.not_before, stored.retires_at))
+}

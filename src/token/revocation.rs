@@ -1,0 +1,165 @@
+//! [`Blocklist`]: every unexpired revocation, in memory.
+//!
+//! A lookup is a memory read. What is applied here stays until it expires: there is no capacity, so nothing is evicted
+//! to make room. Other replicas' revocations come by polling the store; when that has failed for too long, the answer
+//! is [`Standing::Unknown`] and not a guess.
+
+mod cursor;
+mod entries;
+mod poll;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config::{self, OnStale};
+use crate::id::{SessionId, TokenId};
+use crate::store::Revocation;
+use crate::time::{self, Timestamp};
+
+use cursor::Cursor;
+use entries::Entries;
+
+/// What is known about a token's revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not revoked, as of the last poll.
+    Live,
+    /// Revoked.
+    Revoked,
+    /// Not known to be revoked, but what is known is too old to tell.
+    Unknown,
+}
+
+/// How old the knowledge of other replicas' revocations is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// At most `revocation.max_staleness`.
+    Fresh {
+        /// The time since the last poll that succeeded began.
+        age: Duration,
+    },
+    /// More than that.
+    Stale {
+        /// The time since the last poll that succeeded began.
+        age: Duration,
+    },
+    /// The revocations have never been loaded.
+    NeverLoaded,
+}
+
+/// Every unexpired revocation that this replica knows of.
+#[derive(Debug)]
+pub struct Blocklist {
+    entries: Entries,
+    config: config::Revocation,
+    cursor: Mutex<Cursor>,
+    /// The instant that `confirmed` counts from.
+    started: Instant,
+    /// Milliseconds from `started` to the beginning of the last poll that succeeded; negative: never loaded.
+    confirmed: AtomicI64,
+    failures: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Blocklist {
+    /// An empty list, which knows nothing yet: [`Blocklist::load`] it before it is asked.
+    #[must_use]
+    pub fn new(config: &config::Revocation) -> Self {
+        Self {
+            entries: Entries::new(),
+            config: config.clone(),
+            cursor: Mutex::new(Cursor::new(config.overlap)),
+            started: time::monotonic(),
+            confirmed: AtomicI64::new(-1),
+            failures: AtomicU64::new(0),
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// Takes revocations in, effective when this returns. One that is known already is never weakened: neither its
+    /// generation nor its time shrinks, whatever the order in which they come.
+    pub fn apply(&self, revocations: &[Revocation], now: Timestamp) {
+        for revocation in revocations {
+            self.entries.apply(revocation, now);
+        }
+    }
+
+    /// What is known about a token of this session and generation. Never allocates.
+    #[must_use]
+    pub fn standing(&self, token: TokenId, session: SessionId, generation: u32) -> Standing {
+        if self.is_revoked(token, session, generation) {
+            return Standing::Revoked;
+        }
+        self.standing_unless_revoked(time::monotonic())
+    }
+
+    fn standing_unless_revoked(&self, now: Instant) -> Standing {
+        match (self.status_at(now), self.config.on_stale) {
+            (Freshness::Fresh { .. }, OnStale::Refuse | OnStale::Allow) | (Freshness::Stale { .. }, OnStale::Allow) => {
+                Standing::Live
+            }
+            // Before the first load there is no "known last" that an operator could prefer to a 503.
+            (Freshness::Stale { .. }, OnStale::Refuse) | (Freshness::NeverLoaded, OnStale::Refuse | OnStale::Allow) => {
+                Standing::Unknown
+            }
+        }
+    }
+
+    /// Whether a token of this session and generation is known to be revoked.
+    #[must_use]
+    pub fn is_revoked(&self, token: TokenId, session: SessionId, generation: u32) -> bool {
+        self.entries.has_token(token) || self.entries.has_session(session, generation)
+    }
+
+    /// How old the knowledge of other replicas' revocations is.
+    #[must_use]
+    pub fn status(&self) -> Freshness {
+        self.status_at(time::monotonic())
+    }
+
+    fn status_at(&self, now: Instant) -> Freshness {
+        let Ok(confirmed) = u64::try_from(self.confirmed.load(Ordering::Acquire)) else {
+            return Freshness::NeverLoaded;
+        };
+        let confirmed = self.started + Duration::from_millis(confirmed);
+        let age = now.saturating_duration_since(confirmed);
+        if age <= self.config.max_staleness {
+            Freshness::Fresh { age }
+        } else {
+            Freshness::Stale { age }
+        }
+    }
+
+    /// Whether the operator lets tokens pass while revocations are not known.
+    #[must_use]
+    pub fn allows_stale(&self) -> bool {
+        self.config.on_stale == OnStale::Allow
+    }
+
+    /// About how many revocations are held; exact as of the last poll.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.entries.len()
+    }
+
+    /// Whether none is held, as of the last poll.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many polls and full re-reads have failed since the start.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Why the last poll failed; `None` when it succeeded.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

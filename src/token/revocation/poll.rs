@@ -1,0 +1,154 @@
+//! How the blocklist learns what other replicas, and this one before its restart, have revoked.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::cursor::Cursor;
+use super::{Blocklist, Freshness};
+use crate::store::{Blocked, Store, StoreError};
+use crate::time::{self, Clock, Timestamp};
+
+/// How many rows one query brings.
+const PAGE: u32 = 5_000;
+
+/// How long after a full re-read that failed the next begins.
+const RETRY_FULL: Duration = Duration::from_secs(5);
+
+/// Where revocations are read from: the store, or what a test makes of one.
+pub(super) trait Feed {
+    /// See [`Store::blocked_after`].
+    fn blocked_after(&self, seq: i64, limit: u32) -> impl Future<Output = Result<Vec<Blocked>, StoreError>> + Send;
+}
+
+impl Feed for Store {
+    fn blocked_after(&self, seq: i64, limit: u32) -> impl Future<Output = Result<Vec<Blocked>, StoreError>> + Send {
+        Self::blocked_after(self, seq, limit)
+    }
+}
+
+impl Blocklist {
+    /// Reads all revocations, page by page, and returns how many rows there were. Until this has succeeded once, every
+    /// standing is unknown.
+    pub async fn load(&self, store: &Store, now: Timestamp) -> Result<usize, StoreError> {
+        self.record(self.read_all(store, now).await, "load")
+    }
+
+    /// Reads what is new, and what may have become visible late, and returns how many rows that was.
+    pub async fn poll_once(&self, store: &Store, now: Timestamp) -> Result<usize, StoreError> {
+        self.record(self.read_new(store, now).await, "poll")
+    }
+
+    /// Polls, and reads everything again from time to time, until `stop` says true or its sender is gone.
+    pub async fn run(self: Arc<Self>, store: Store, clock: Clock, stop: watch::Receiver<bool>) {
+        self.follow(&store, &clock, stop).await;
+    }
+
+    pub(super) async fn follow(&self, feed: &impl Feed, clock: &Clock, mut stop: watch::Receiver<bool>) {
+        // One task, three futures: a full re-read of many pages lets polls pass between its pages.
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.keep_polling(feed, clock) => {}
+            () = self.keep_rereading(feed, clock) => {}
+        }
+    }
+
+    async fn keep_polling(&self, feed: &impl Feed, clock: &Clock) {
+        let mut ticks = interval(self.config.poll_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // A failure is recorded, and shows in `status` when it lasts.
+            let _ = self.record(self.read_new(feed, clock.now()).await, "poll");
+            self.entries.tidy();
+        }
+    }
+
+    async fn keep_rereading(&self, feed: &impl Feed, clock: &Clock) {
+        if self.status() != Freshness::NeverLoaded {
+            sleep(self.config.full_reread).await;
+        }
+        loop {
+            let pause = match self.record(self.read_all(feed, clock.now()).await, "load") {
+                Ok(_) => self.config.full_reread,
+                Err(_) => self.config.full_reread.min(RETRY_FULL),
+            };
+            sleep(pause).await;
+        }
+    }
+
+    pub(super) async fn read_all(&self, feed: &impl Feed, now: Timestamp) -> Result<usize, StoreError> {
+        let began = time::monotonic();
+        let known = self.cursor().highest();
+        let (rows, highest) = self.read_from(feed, 0, now).await?;
+        let ended = time::monotonic();
+        let mut cursor = self.cursor();
+        if highest < known {
+            cursor.restart(ended, highest);
+        } else {
+            cursor.saw(ended, highest);
+        }
+        drop(cursor);
+        self.confirm(began);
+        Ok(rows)
+    }
+
+    pub(super) async fn read_new(&self, feed: &impl Feed, now: Timestamp) -> Result<usize, StoreError> {
+        let began = time::monotonic();
+        let from = self.cursor().resume_after(began);
+        let (rows, highest) = self.read_from(feed, from, now).await?;
+        // By the end, not the beginning: a row may have come into sight at any moment between.
+        self.cursor().saw(time::monotonic(), highest);
+        // Also when nothing was loaded before: a cursor that has seen nothing reads from the beginning.
+        self.confirm(began);
+        Ok(rows)
+    }
+
+    /// Applies all rows after `seq`, page by page: how many, and the greatest number (`seq` if there was none).
+    async fn read_from(&self, feed: &impl Feed, seq: i64, now: Timestamp) -> Result<(usize, i64), StoreError> {
+        let mut rows = 0;
+        let mut highest = seq;
+        loop {
+            let page = feed.blocked_after(highest, PAGE).await?;
+            for blocked in &page {
+                self.entries.apply(&blocked.revocation, now);
+                highest = highest.max(blocked.seq);
+            }
+            rows += page.len();
+            if page.len() < PAGE as usize {
+                return Ok((rows, highest));
+            }
+        }
+    }
+
+    /// All that was revoked before `began` is known now.
+    pub(in crate::token) fn confirm(&self, began: Instant) {
+        let elapsed = began.saturating_duration_since(self.started).as_millis();
+        // Never backwards: a full re-read ends after polls that began later.
+        self.confirmed
+            .fetch_max(i64::try_from(elapsed).unwrap_or(i64::MAX), Ordering::AcqRel);
+    }
+
+    /// Counts and remembers a failure. Only the first of a row is logged, or two lines a second would bury the rest.
+    pub(super) fn record<T>(&self, outcome: Result<T, StoreError>, what: &str) -> Result<T, StoreError> {
+        let failure = outcome.as_ref().err().map(ToString::to_string);
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&failure, &*last) {
+            (Some(error), None) => tracing::warn!(%error, what, "revocations can't be read"),
+            (None, Some(_)) => tracing::info!(what, "revocations can be read again"),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        if failure.is_some() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        *last = failure;
+        outcome
+    }
+
+    fn cursor(&self) -> MutexGuard<'_, Cursor> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

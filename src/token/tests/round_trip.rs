@@ -1,0 +1,173 @@
+//! What is issued is accepted, by every algorithm, for as long as it should be.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::forge::{AUDIENCE, ISSUER, NOW, blocklist, config, jti, private, shared, tokens};
+use crate::config::Algorithm;
+use crate::id::{Email, Role, SessionId, UserId, UserName};
+use crate::time::Timestamp;
+use crate::token::key::Key;
+use crate::token::{KeySet, Reason, Refusal, Subject, TokenError, Tokens, read_unverified};
+
+struct Ann {
+    user: UserId,
+    email: Email,
+    name: UserName,
+    roles: Vec<Role>,
+    session: SessionId,
+}
+
+fn ann() -> Ann {
+    Ann {
+        user: UserId::generate(NOW),
+        email: "ann@example.com".parse().unwrap(),
+        name: "Ann Ö. Lee".parse().unwrap(),
+        roles: vec!["admin".parse().unwrap(), "user".parse().unwrap()],
+        session: SessionId::generate(NOW),
+    }
+}
+
+impl Ann {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            user: self.user,
+            email: &self.email,
+            name: &self.name,
+            roles: &self.roles,
+            session: self.session,
+            generation: 3,
+            session_expires_at: NOW + Duration::from_hours(720),
+        }
+    }
+}
+
+#[test]
+fn what_is_issued_is_accepted_by_every_algorithm() {
+    for algorithm in Algorithm::ALL.iter().copied() {
+        let (tokens, ann) = (tokens(algorithm), ann());
+        let issued = tokens.issue(&ann.subject(), NOW).unwrap();
+        for _ in 0..2 {
+            let verified = tokens.authenticate(issued.text.expose(), NOW).unwrap();
+            assert_eq!(verified.identity.user, ann.user, "{algorithm:?}");
+            assert_eq!(verified.identity.email, ann.email);
+            assert_eq!(verified.identity.name, ann.name);
+            assert_eq!(verified.identity.roles, ann.roles);
+            assert_eq!(verified.identity.session, ann.session);
+            assert_eq!((verified.token, verified.generation), (issued.id, 3));
+            assert_eq!((verified.issued_at, verified.expires_at), (NOW, issued.expires_at));
+        }
+    }
+}
+
+#[test]
+fn an_issued_token_says_what_the_design_says_and_nothing_more() {
+    let (tokens, ann) = (tokens(Algorithm::EdDsa), ann());
+    let issued = tokens.issue(&ann.subject(), NOW).unwrap();
+    let read = read_unverified(issued.text.expose()).unwrap();
+    assert_eq!(
+        Value::Object(read.header),
+        json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k1" })
+    );
+    assert_eq!(
+        Value::Object(read.claims),
+        json!({
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": ann.user,
+            "jti": issued.id,
+            "sid": ann.session,
+            "gen": 3,
+            "iat": NOW.unix_seconds(),
+            "exp": NOW.unix_seconds() + 900,
+            "name": "Ann Ö. Lee",
+            "email": "ann@example.com",
+            "roles": ["admin", "user"],
+        })
+    );
+}
+
+#[test]
+fn a_token_of_a_shared_secret_bears_no_kid() {
+    let issued = shared().issue(&ann().subject(), NOW).unwrap();
+    let read = read_unverified(issued.text.expose()).unwrap();
+    assert_eq!(Value::Object(read.header), json!({ "alg": "HS256", "typ": "at+jwt" }));
+    assert!(shared().authenticate(issued.text.expose(), NOW).is_ok());
+}
+
+#[test]
+fn a_token_is_neither_printed_nor_logged() {
+    let issued = shared().issue(&ann().subject(), NOW).unwrap();
+    assert!(!format!("{issued:?}").contains("eyJ"));
+}
+
+#[test]
+fn a_token_never_outlives_its_session() {
+    let (tokens, ann) = (tokens(Algorithm::EdDsa), ann());
+    let mut subject = ann.subject();
+    subject.session_expires_at = NOW + Duration::from_millis(5_900);
+    let issued = tokens.issue(&subject, NOW).unwrap();
+    assert_eq!(issued.expires_at, NOW + Duration::from_secs(5));
+    subject.session_expires_at = NOW;
+    assert!(matches!(tokens.issue(&subject, NOW), Err(TokenError::SessionOver)));
+}
+
+#[test]
+fn a_token_is_good_to_the_last_millisecond_of_its_time_and_its_leeway() {
+    for leeway in [0, 5] {
+        let mut config = config(Algorithm::EdDsa);
+        config.leeway = Duration::from_secs(leeway);
+        let key = Key::from_private(Some("k1".parse().unwrap()), Algorithm::EdDsa, private(Algorithm::EdDsa)).unwrap();
+        let tokens = Tokens::new(&config, KeySet::new(vec![key]), blocklist());
+        let issued = tokens.issue(&ann().subject(), NOW).unwrap();
+        let end = issued.expires_at + Duration::from_secs(leeway);
+        let at = |now: Timestamp| {
+            tokens
+                .authenticate(issued.text.expose(), now)
+                .map(|verified| verified.token)
+        };
+        assert_eq!(at(end - Duration::from_millis(1)), Ok(issued.id));
+        // The cache still holds it: it was seen, and no time has passed by the clock of the machine.
+        assert_eq!(at(end), Err(Refusal::Expired));
+        assert_eq!(at(end - Duration::from_millis(1)), Ok(issued.id));
+        assert_eq!(
+            at(NOW - Duration::from_hours(1)),
+            Err(Refusal::Invalid(Reason::NotYetValid))
+        );
+    }
+}
+
+#[test]
+fn a_revocation_outlives_every_token_that_could_have_been_issued_before_it() {
+    // A day is the longest life that any configuration allows; this gateway may have been configured so an hour ago.
+    let longest = NOW + Duration::from_hours(24) + Duration::from_mins(5);
+    assert!(tokens(Algorithm::EdDsa).revoke_until(NOW) > longest);
+}
+
+#[test]
+fn a_revocation_of_a_token_at_hand_outlives_that_token() {
+    let exp = NOW.unix_seconds() + 1_000_000;
+    let token = super::forge::signed(
+        &super::forge::header(),
+        &super::forge::with(super::forge::claims(), "exp", json!(exp)),
+    );
+    let tokens = shared();
+    let verified = tokens.authenticate(&token, NOW).unwrap();
+    assert_eq!(verified.token, jti());
+    assert!(tokens.revoke_until_for(&verified, NOW) > verified.expires_at);
+}
+
+#[test]
+fn without_a_key_nothing_is_issued_and_nothing_accepted() {
+    let issued = tokens(Algorithm::EdDsa).issue(&ann().subject(), NOW).unwrap();
+    let none = Tokens::new(&config(Algorithm::EdDsa), KeySet::new(Vec::new()), blocklist());
+    assert!(matches!(
+        none.issue(&ann().subject(), NOW),
+        Err(TokenError::NoSigningKey)
+    ));
+    assert!(matches!(
+        none.authenticate(issued.text.expose(), NOW),
+        Err(Refusal::Invalid(Reason::KeyId))
+    ));
+}
