@@ -1,0 +1,229 @@
+//! [`Failure`]: what ends a request to an endpoint, and which [`Problem`] the client gets for it.
+//!
+//! Every error of the rooms below is named here. What the client may not know is logged and answered with a text that
+//! says nothing of it.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+
+use crate::password::HashError;
+use crate::problem::{Code, Problem};
+use crate::rules::bearer::InvalidBearer;
+use crate::store::{StoreError, WriteUserError};
+use crate::token::{Refusal, TokenError};
+
+/// When to ask again what the store, or the poll of revocations, could not answer: they are back within seconds or not
+/// for a while.
+const SOON: Duration = Duration::from_secs(2);
+
+/// An endpoint's answer when it does not do what it was asked.
+#[derive(Debug, PartialEq)]
+pub(super) struct Failure(Problem);
+
+impl Failure {
+    /// A failure with this code and, for a person, this detail.
+    pub(super) fn new(code: Code, detail: &'static str) -> Self {
+        Self(Problem::new(code, detail))
+    }
+
+    /// Unknown user, wrong password, disabled user: one answer, so that nobody learns which.
+    pub(super) fn invalid_credentials() -> Self {
+        Self::new(
+            Code::InvalidCredentials,
+            "the e-mail address or the password is not right",
+        )
+    }
+
+    /// The refresh token is no good, for whatever reason.
+    pub(super) fn invalid_refresh_token() -> Self {
+        Self::new(Code::InvalidRefreshToken, "log in again")
+    }
+
+    /// The token is intact, but whom it names may not use it any more.
+    pub(super) fn revoked() -> Self {
+        Self::new(Code::TokenRevoked, "the token is no longer valid")
+    }
+
+    /// Something that does not happen did.
+    pub(super) fn internal(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = %Chain(error), "an endpoint failed");
+        Self::new(Code::Internal, "the gateway failed; its log says how")
+    }
+
+    fn store_unavailable(error: &StoreError) -> Self {
+        tracing::error!(error = %Chain(error), "the store is not available");
+        Self(Problem::new(Code::StoreUnavailable, "try again soon").retry_after(SOON))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.render().map(Body::from)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Timeout(_)
+            | StoreError::Unavailable(_)
+            | StoreError::SchemaBehind { .. }
+            | StoreError::SchemaAhead { .. }
+            | StoreError::SchemaHalfApplied { .. } => Self::store_unavailable(&error),
+            StoreError::Query(_) | StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<WriteUserError> for Failure {
+    fn from(error: WriteUserError) -> Self {
+        match error {
+            WriteUserError::EmailTaken => Self::new(Code::EmailTaken, "another account has this e-mail address"),
+            WriteUserError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<HashError> for Failure {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy { retry_after } => {
+                tracing::warn!("the queue for password hashing is full");
+                Self(Problem::new(Code::Busy, "too many logins at once").retry_after(retry_after))
+            }
+            HashError::Bcrypt(_) | HashError::Lost => Self::internal(&error),
+        }
+    }
+}
+
+impl From<InvalidBearer> for Failure {
+    fn from(invalid: InvalidBearer) -> Self {
+        Self(Problem::new(invalid.code(), invalid.to_string()))
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(reason) => {
+                tracing::debug!(%reason, "token refused");
+                Self::new(Code::TokenInvalid, "the token is not one of ours, or not intact")
+            }
+            Refusal::Expired => Self::new(Code::TokenExpired, "the token's time is over"),
+            Refusal::Revoked => Self::revoked(),
+            Refusal::RevocationsUnknown => {
+                let problem = Problem::new(
+                    Code::RevocationsUnavailable,
+                    "whether the token was revoked is not known",
+                );
+                Self(problem.retry_after(SOON))
+            }
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NoSigningKey | TokenError::SessionOver | TokenError::Signing(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// An error with all its sources, on one line.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Reason;
+
+    fn problem(failure: impl Into<Failure>) -> (u16, String, Option<String>, String) {
+        let answer = failure.into().0.render();
+        let header = |name| {
+            answer
+                .headers()
+                .get(name)
+                .map(|v: &http::HeaderValue| v.to_str().unwrap().to_owned())
+        };
+        (
+            answer.status().as_u16(),
+            header("x-doorward-error").unwrap(),
+            header("retry-after"),
+            String::from_utf8(answer.body().to_vec()).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_store_that_does_not_answer_is_503_and_worth_another_try() {
+        let behind = StoreError::SchemaBehind {
+            missing: "0001_users".to_owned(),
+        };
+        for error in [StoreError::Timeout(Duration::from_secs(5)), behind] {
+            let (status, code, retry, body) = problem(error);
+            assert_eq!(
+                (status, code.as_str(), retry.as_deref()),
+                (503, "store_unavailable", Some("2"))
+            );
+            assert!(!body.contains("0001_users"));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_inside_is_500_and_not_told() {
+        let (status, code, retry, body) = problem(StoreError::Corrupt("users.roles"));
+        assert_eq!((status, code.as_str(), retry), (500, "internal", None));
+        assert!(!body.contains("roles"));
+        assert_eq!(problem(HashError::Lost).0, 500);
+        assert_eq!(problem(TokenError::NoSigningKey).0, 500);
+    }
+
+    #[test]
+    fn a_full_queue_says_when_to_come_back() {
+        let (status, code, retry, _) = problem(HashError::Busy {
+            retry_after: Duration::from_secs(7),
+        });
+        assert_eq!((status, code.as_str(), retry.as_deref()), (503, "busy", Some("7")));
+    }
+
+    #[test]
+    fn a_refused_token_has_a_code_of_its_own() {
+        for (refusal, status, code) in [
+            (Refusal::Invalid(Reason::TooLong), 401, "token_invalid"),
+            (Refusal::Expired, 401, "token_expired"),
+            (Refusal::Revoked, 401, "token_revoked"),
+            (Refusal::RevocationsUnknown, 503, "revocations_unavailable"),
+        ] {
+            let (got, name, ..) = problem(refusal);
+            assert_eq!((got, name.as_str()), (status, code));
+        }
+    }
+
+    #[test]
+    fn a_chain_names_every_cause() {
+        let outer = WriteUserError::Store(StoreError::Corrupt("email"));
+        assert_eq!(Chain(&outer).to_string(), "the database holds an invalid email");
+    }
+}

@@ -1,0 +1,94 @@
+//! Issuer metadata, for libraries that find the keys by the issuer.
+
+use axum::Json;
+use axum::extract::State;
+use http::{HeaderValue, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AuthState;
+use super::jwks::CACHEABLE;
+
+/// Metadata in the terms of RFC 8414, section 2, and of `OpenID` Connect Discovery 1.0, section 3.
+///
+/// It says only what is true: the endpoints here take JSON and not OAuth's forms, and no id tokens are issued, so none of
+/// the members for these is there.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IssuerMetadata)]
+pub(super) struct MetadataBody {
+    /// The `iss` of every token.
+    #[schema(format = "uri", example = "http://127.0.0.1:8080/auth")]
+    issuer: String,
+    /// Where the keys are.
+    #[schema(format = "uri")]
+    jwks_uri: String,
+    /// Empty: there is no authorization endpoint. It has to be said, as RFC 8414 asks for the member.
+    response_types_supported: [&'static str; 0],
+    /// Empty: there is no token endpoint in OAuth's sense. Unsaid, it would mean `authorization_code` and `implicit`.
+    grant_types_supported: [&'static str; 0],
+    /// `sub` is the same for everybody who sees a token.
+    subject_types_supported: [&'static str; 1],
+    /// Where the endpoints that there are, are described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri", nullable = false)]
+    service_documentation: Option<String>,
+}
+
+/// Issuer metadata
+///
+/// Names the issuer and its keys. May be cached for five minutes.
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration",
+    operation_id = "issuerMetadata",
+    tag = "metadata",
+    responses((status = 200, description = "The metadata.", body = MetadataBody)),
+)]
+pub(super) async fn metadata(
+    State(state): State<AuthState>,
+) -> ([(header::HeaderName, HeaderValue); 1], Json<MetadataBody>) {
+    let issuer = state.config.tokens.issuer.clone();
+    let base = public_base(&issuer, &state.config.auth.path);
+    let body = MetadataBody {
+        jwks_uri: format!("{base}/.well-known/jwks.json"),
+        response_types_supported: [],
+        grant_types_supported: [],
+        subject_types_supported: ["public"],
+        service_documentation: state.config.auth.docs.then(|| format!("{base}/docs")),
+        issuer,
+    };
+    ([(header::CACHE_CONTROL, CACHEABLE)], Json(body))
+}
+
+/// The URL under which clients reach the endpoints: the issuer itself, as it is by default; or `path` on the issuer's
+/// host, where the issuer is named otherwise. The request's `Host` is not asked: whoever sends it must not decide where
+/// keys are looked for.
+fn public_base(issuer: &str, path: &str) -> String {
+    let trimmed = issuer.trim_end_matches('/');
+    if trimmed.ends_with(path) {
+        return trimmed.to_owned();
+    }
+    let host_from = trimmed.find("://").map_or(0, |at| at + 3);
+    let host_to = trimmed[host_from..]
+        .find('/')
+        .map_or(trimmed.len(), |at| host_from + at);
+    format!("{}{path}", &trimmed[..host_to])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_are_found_below_the_issuer_or_on_its_host() {
+        for (issuer, base) in [
+            ("http://127.0.0.1:8080/auth", "http://127.0.0.1:8080/auth"),
+            ("https://example.com/gate/auth/", "https://example.com/gate/auth"),
+            ("https://example.com", "https://example.com/auth"),
+            ("https://example.com/", "https://example.com/auth"),
+            ("https://example.com/id", "https://example.com/auth"),
+        ] {
+            assert_eq!(public_base(issuer, "/auth"), base);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The OpenAPI 3.1 document: the frame, and what all endpoints of a kind have in common.
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
+
+use super::endpoints::{self, Endpoint};
+use super::{answer, jwks, login, metadata, password, ping, refresh, sessions, signup, user};
+use crate::problem::{FieldError, ProblemBody};
+
+/// How a problem is named among the schemas.
+const PROBLEM: &str = "Problem";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Doorward",
+        description = "The endpoints of the gateway itself. Errors are `application/problem+json` (RFC 9457) with a \
+            stable `code`. Every other path of the gateway belongs to a route of its configuration.",
+    ),
+    components(schemas(
+        ping::PongBody,
+        signup::NewAccount,
+        login::Credentials,
+        refresh::RefreshRequest,
+        user::Change,
+        password::PasswordChange,
+        answer::TokensBody,
+        answer::UserBody,
+        sessions::SessionBody,
+        jwks::JwkSet,
+        metadata::MetadataBody,
+        FieldError,
+        ProblemBody<'static>,
+    )),
+    tags(
+        (name = "session", description = "Begin, continue and end sessions."),
+        (name = "user", description = "The caller's own account."),
+        (name = "metadata", description = "What others need to verify tokens."),
+        (name = "service", description = "About the endpoints themselves."),
+    ),
+)]
+struct Frame;
+
+/// The document, with every endpoint below `auth_path`.
+#[must_use]
+pub fn openapi(auth_path: &str) -> openapi::OpenApi {
+    let mut document = Frame::openapi();
+    let components = document.components.get_or_insert_default();
+    let mut bearer = Http::new(HttpAuthScheme::Bearer);
+    bearer.bearer_format = Some("JWT".to_owned());
+    bearer.description = Some("An access token, in one `Authorization` header.".to_owned());
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for endpoint in endpoints::all(true) {
+        let Endpoint {
+            method,
+            path,
+            mut operation,
+            route: _,
+        } = endpoint;
+        complete(&mut operation);
+        let item = PathItem::new(documented(&method), operation);
+        let path = format!("{auth_path}{path}");
+        match document.paths.paths.get_mut(&path) {
+            Some(there) => there.merge_operations(item),
+            None => {
+                document.paths.paths.insert(path, item);
+            }
+        }
+    }
+    document
+}
+
+fn documented(method: &http::Method) -> HttpMethod {
+    match method.as_str() {
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "PATCH" => HttpMethod::Patch,
+        "DELETE" => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
+
+/// Adds the failures that an endpoint has because it reads a body, wants a token or asks the store; and gives every
+/// failure the body that it has.
+fn complete(operation: &mut Operation) {
+    let (body, token) = (operation.request_body.is_some(), operation.security.is_some());
+    let mut common = Vec::new();
+    if body {
+        common.extend([
+            (
+                "400",
+                "`malformed`: the body is not a JSON object, or has a member twice. `bad_request`: it broke off.",
+            ),
+            ("413", "`body_too_large`: the body is larger than 64 KiB."),
+            ("415", "`unsupported_media_type`: the body is not `application/json`."),
+            (
+                "422",
+                "`invalid_fields`: `errors` names every field that is not acceptable.",
+            ),
+        ]);
+    }
+    if token {
+        common.push((
+            "401",
+            "`token_missing`, `token_invalid`, `token_expired` or `token_revoked`.",
+        ));
+    }
+    if body || token {
+        common.extend([
+            ("500", "`internal`: the gateway failed in a way that its log explains."),
+            (
+                "503",
+                "`store_unavailable`, `revocations_unavailable` or `busy`; `Retry-After` says when to come back.",
+            ),
+        ]);
+    }
+    for (status, description) in common {
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| ResponseBuilder::new().description(description).build().into());
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) && response.content.is_empty() {
+            let schema = Ref::from_schema_name(PROBLEM);
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            response
+                .content
+                .insert("application/problem+json".to_owned(), content.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn document() -> Value {
+        serde_json::to_value(openapi("/auth")).unwrap()
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1() {
+        assert!(document()["openapi"].as_str().unwrap().starts_with("3.1."));
+        assert_eq!(document()["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(Value::as_str));
+                    members.values().for_each(|member| references(member, found));
+                }
+                Value::Array(elements) => elements.iter().for_each(|element| references(element, found)),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.contains(&"#/components/schemas/Problem"));
+        for reference in found {
+            let pointer = reference.trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_operation_is_told_apart_and_explained() {
+        let document = document();
+        let mut ids = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            assert!(path.starts_with("/auth/"), "{path}");
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(operation["description"].is_string(), "{method} {path}");
+                ids.push(operation["operationId"].as_str().unwrap().to_owned());
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let problem = !response["content"]["application/problem+json"].is_null();
+                    assert_eq!(problem, status.starts_with(['4', '5']), "{method} {path} {status}");
+                }
+            }
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{ids:?}");
+    }
+
+    #[test]
+    fn guarded_endpoints_say_so() {
+        let document = document();
+        for (path, method) in [
+            ("/auth/user", "get"),
+            ("/auth/logout", "post"),
+            ("/auth/sessions/{id}", "delete"),
+        ] {
+            let operation = &document["paths"][path][method];
+            assert!(operation["security"][0]["bearer"].is_array(), "{path}");
+            assert!(operation["responses"]["401"].is_object(), "{path}");
+        }
+        assert!(document["paths"]["/auth/login"]["post"]["security"].is_null());
+        assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    }
+}

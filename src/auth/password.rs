@@ -1,0 +1,84 @@
+//! The user's own password.
+
+use axum::extract::State;
+use http::StatusCode;
+use utoipa::ToSchema;
+
+use super::body::{self, Fields};
+use super::caller::Caller;
+use super::error::Failure;
+use super::{AuthState, revoke, run_to_end};
+use crate::password::{Password, Verdict};
+
+/// The password as it is, and as it is to be. Other members are ignored.
+#[derive(ToSchema)]
+#[schema(as = PasswordChange)]
+pub(super) struct PasswordChange {
+    /// Whoever only found the token does not know it.
+    // `None`: what was typed can be the password of no account.
+    #[schema(value_type = String, format = Password)]
+    current_password: Option<Password>,
+    /// Judged as at sign-up.
+    #[schema(value_type = String, format = Password, min_length = 8)]
+    new_password: Password,
+}
+
+impl PasswordChange {
+    async fn read(mut fields: Fields, state: &AuthState, caller: &Caller) -> Result<Self, Failure> {
+        let current = fields.text("current_password");
+        let new = fields.required("new_password", body::new_password);
+        if let Some(new) = &new {
+            let (email, name) = (caller.user.email.clone(), caller.user.name.clone());
+            if let Err(weakness) = state.hasher.judge(new.clone(), Some(email), Some(name)).await? {
+                fields.refuse("new_password", weakness);
+            }
+        }
+        let (current, new_password) = fields.finish(current.zip(new))?;
+        Ok(Self {
+            current_password: Password::parse(current).ok(),
+            new_password,
+        })
+    }
+}
+
+/// Change the password
+///
+/// Ends every other session. This one goes on with the tokens that it has.
+#[utoipa::path(
+    post,
+    path = "/user/password",
+    operation_id = "changePassword",
+    tag = "user",
+    request_body = PasswordChange,
+    security(("bearer" = [])),
+    responses(
+        (status = 204, description = "The password is changed, and the other sessions have ended."),
+        (status = 401, description = "`invalid_credentials`: the current password is not right. Or, as everywhere, \
+            `token_missing`, `token_invalid`, `token_expired` or `token_revoked`."),
+    ),
+)]
+pub(super) async fn change(
+    State(state): State<AuthState>,
+    caller: Caller,
+    fields: Fields,
+) -> Result<StatusCode, Failure> {
+    let change = PasswordChange::read(fields, &state, &caller).await?;
+    let stored = caller.user.password_hash.expose();
+    match state.hasher.verify(change.current_password, Some(stored)).await? {
+        Verdict::Right { .. } => {}
+        Verdict::Wrong => return Err(Failure::invalid_credentials()),
+    }
+    let hash = state.hasher.hash(change.new_password).await?;
+    run_to_end(async move {
+        let now = state.clock.now();
+        let until = revoke::until(&state, &caller, now);
+        let keep = Some(caller.token.identity.session);
+        let ended = state
+            .store
+            .change_password(caller.user.id, hash.expose(), keep, until, now)
+            .await?;
+        state.blocklist.apply(&ended.ok_or_else(Failure::revoked)?, now);
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}

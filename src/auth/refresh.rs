@@ -1,0 +1,84 @@
+//! Refresh: the next pair of tokens for the refresh token of the last one.
+
+use axum::Json;
+use axum::extract::State;
+use utoipa::ToSchema;
+
+use super::answer::TokensBody;
+use super::body::Fields;
+use super::error::Failure;
+use super::refresh_token::RefreshToken;
+use super::{AuthState, run_to_end};
+use crate::store::{Refreshed, Rotation};
+use crate::token::{Subject, TokenError};
+
+/// What a session goes on with. Other members are ignored.
+#[derive(ToSchema)]
+#[schema(as = RefreshRequest)]
+pub(super) struct RefreshRequest {
+    /// The latest one of the session.
+    // `None`: what was sent is no refresh token of ours.
+    #[schema(value_type = String)]
+    refresh_token: Option<RefreshToken>,
+}
+
+impl RefreshRequest {
+    fn read(mut fields: Fields) -> Result<Self, Failure> {
+        let text = fields.text("refresh_token");
+        let text = fields.finish(text)?;
+        Ok(Self {
+            refresh_token: RefreshToken::parse(text.expose()),
+        })
+    }
+}
+
+/// Refresh
+///
+/// Uses the refresh token up and answers with the next pair. The user in it, and in the new access token, is the user of
+/// this moment. A refresh token that is presented a second time has been copied by somebody: its session ends at once.
+#[utoipa::path(
+    post,
+    path = "/refresh",
+    operation_id = "refresh",
+    tag = "session",
+    request_body = RefreshRequest,
+    responses(
+        (status = 200, description = "The session goes on with these.", body = TokensBody),
+        (status = 401, description = "`invalid_refresh_token`: unknown, expired, used before, or of an ended session."),
+    ),
+)]
+pub(super) async fn refresh(State(state): State<AuthState>, fields: Fields) -> Result<Json<TokensBody>, Failure> {
+    let presented = RefreshRequest::read(fields)?
+        .refresh_token
+        .ok_or_else(Failure::invalid_refresh_token)?;
+    run_to_end(async move { rotate(&state, &presented).await.map(Json) }).await
+}
+
+async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBody, Failure> {
+    let successor = RefreshToken::generate().map_err(|error| Failure::internal(&error))?;
+    let now = state.clock.now();
+    let rotation = Rotation {
+        presented: presented.hash(),
+        successor: successor.hash(),
+        successor_expires_at: now + state.config.tokens.refresh_ttl,
+        revoke_until: state.tokens.revoke_until(now),
+        now,
+    };
+    match state.store.rotate_refresh_token(&rotation).await? {
+        Refreshed::Rotated { session, user } => match state.tokens.issue(&Subject::new(&user, &session), now) {
+            Ok(access) => Ok(TokensBody::new(&access, &successor, &user, now)),
+            Err(TokenError::SessionOver) => Err(Failure::invalid_refresh_token()),
+            Err(error @ (TokenError::NoSigningKey | TokenError::Signing(_))) => Err(error.into()),
+        },
+        Refreshed::Refused => Err(Failure::invalid_refresh_token()),
+        Refreshed::Replayed {
+            session,
+            user,
+            revocation,
+        } => {
+            state.blocklist.apply(&[revocation], now);
+            tracing::warn!(%user, %session, "a refresh token was presented twice: its session has been ended");
+            Err(Failure::invalid_refresh_token())
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Ending sessions, so that a success is never answered before it holds: first the store commits, then this replica knows,
+//! then the client is told.
+
+use super::AuthState;
+use super::caller::Caller;
+use super::error::Failure;
+use crate::store::{Revocation, Revoked};
+use crate::time::Timestamp;
+
+/// Until when what is revoked at `now` must be remembered, with the caller's own token among it.
+pub(super) fn until(state: &AuthState, caller: &Caller, now: Timestamp) -> Timestamp {
+    state.tokens.revoke_until_for(&caller.token, now)
+}
+
+/// Ends the caller's own session.
+pub(super) async fn own_session(state: &AuthState, caller: &Caller) -> Result<(), Failure> {
+    let now = state.clock.now();
+    let until = until(state, caller, now);
+    let session = caller.token.identity.session;
+    let ended = state.store.end_session(caller.user.id, session, until, now).await?;
+    own_too(state, caller, ended.as_slice(), now).await
+}
+
+/// Ends all sessions of the caller.
+pub(super) async fn all_sessions(state: &AuthState, caller: &Caller) -> Result<(), Failure> {
+    let now = state.clock.now();
+    let until = until(state, caller, now);
+    let ended = state.store.end_sessions(caller.user.id, None, until, now).await?;
+    own_too(state, caller, &ended, now).await
+}
+
+/// Ends all sessions of the caller but this one.
+pub(super) async fn other_sessions(state: &AuthState, caller: &Caller) -> Result<(), Failure> {
+    let now = state.clock.now();
+    let until = until(state, caller, now);
+    let own = Some(caller.token.identity.session);
+    let ended = state.store.end_sessions(caller.user.id, own, until, now).await?;
+    state.blocklist.apply(&ended, now);
+    Ok(())
+}
+
+/// Applies what the store has revoked, and sees to it that the caller's own session is among it.
+///
+/// It is not where the store knew of no live one: it ended a moment ago on another replica that this one has not heard of,
+/// or another program that shares our secret issued the token and the session was never here.
+pub(super) async fn own_too(
+    state: &AuthState,
+    caller: &Caller,
+    ended: &[Revocation],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    state.blocklist.apply(ended, now);
+    let own = Revoked::Session {
+        id: caller.token.identity.session,
+        up_to: u32::MAX,
+    };
+    if ended.iter().any(|revocation| revocation.target == own) {
+        return Ok(());
+    }
+    let revocation = Revocation {
+        target: own,
+        expires_at: until(state, caller, now),
+    };
+    state.store.block(&[revocation], now).await?;
+    state.blocklist.apply(&[revocation], now);
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Behaviour of the endpoints, in process, on SQLite.
+
+mod account;
+mod answers;
+mod documents;
+mod guarded;
+mod login;
+mod logout;
+mod refresh;
+mod sessions;
+mod signup;
+mod support;

@@ -1,0 +1,155 @@
+//! Login.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::support::{App, PASSWORD, id_of};
+use crate::store::UserChange;
+use crate::time::monotonic;
+
+#[tokio::test]
+async fn a_login_answers_with_tokens_and_the_user() {
+    let app = App::start().await;
+    app.add_user("ann@example.com", 4).await;
+    let answer = app.try_login(" ANN@example.com ", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    assert_eq!(body["user"]["roles"], json!(["admin"]));
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"]),
+        (&json!("Bearer"), &json!(900))
+    );
+}
+
+#[tokio::test]
+async fn unknown_wrong_disabled_and_impossible_get_the_same_bytes() {
+    let app = App::start().await;
+    app.sign_up("ann@example.com").await;
+    let disabled = app.sign_up("off@example.com").await;
+    app.disable(id_of(&disabled.user)).await;
+    let long = "x".repeat(5000);
+    let answers = [
+        app.try_login("nobody@example.com", PASSWORD).await,
+        app.try_login("ann@example.com", "correct-horse-batterz").await,
+        app.try_login("off@example.com", PASSWORD).await,
+        app.try_login("off@example.com", "wrong").await,
+        app.try_login("no address at all", PASSWORD).await,
+        app.try_login("", "").await,
+        app.try_login("ann@example.com", &format!("{PASSWORD}\0")).await,
+        app.try_login("ann@example.com", &long).await,
+    ];
+    for answer in &answers {
+        assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_credentials"));
+        assert_eq!(answer.bytes, answers[0].bytes);
+        assert_eq!(answer.headers, answers[0].headers);
+    }
+}
+
+#[tokio::test]
+async fn every_refused_login_costs_one_bcrypt() {
+    let app = App::start_with(|config| config.passwords.bcrypt_cost = 10).await;
+    app.add_user("ann@example.com", 10).await;
+    app.add_user("cheap@example.com", 5).await;
+    let off = app.add_user("off@example.com", 5).await;
+    app.disable(off).await;
+    let broken = app.add_user("broken@example.com", 4).await;
+    let (now, until) = (app.state.clock.now(), app.state.clock.now());
+    let stored = app.state.store.change_password(broken, "not a hash", None, until, now);
+    stored.await.unwrap();
+
+    let long = "x".repeat(100);
+    let refused = [
+        ("nobody@example.com", PASSWORD),
+        ("no address at all", PASSWORD),
+        ("ann@example.com", "wrong"),
+        ("ann@example.com", &long),
+        ("ann@example.com", "a\0b"),
+        ("cheap@example.com", "wrong"),
+        ("off@example.com", PASSWORD),
+        ("broken@example.com", PASSWORD),
+    ];
+    let mut times = refused.map(|(email, _)| (email, Duration::MAX));
+    // Round by round, so that a busy machine slows all of them alike.
+    for _ in 0..6 {
+        for ((email, password), (_, best)) in refused.iter().zip(&mut times) {
+            let start = monotonic();
+            assert_eq!(app.try_login(email, password).await.status, 401);
+            *best = start.elapsed().min(*best);
+        }
+    }
+    let fastest = times.iter().map(|(_, time)| *time).min().unwrap();
+    let slowest = times.iter().map(|(_, time)| *time).max().unwrap();
+    // One bcrypt more or less would be a factor of two or of a hundred.
+    assert!(slowest < fastest.mul_f64(1.8), "{times:?}");
+}
+
+#[tokio::test]
+async fn a_login_without_its_fields_is_told_so() {
+    let app = App::start().await;
+    let answer = app.post("/auth/login", &json!({ "email": null })).await;
+    assert_eq!(answer.fields(), ["email wrong_type", "password missing"]);
+}
+
+#[tokio::test]
+async fn a_hash_of_another_cost_is_upgraded_at_login_and_only_then() {
+    let app = App::start().await;
+    let user = app.add_user("ann@example.com", 6).await;
+    let stored = async || {
+        let user = app.state.store.user_by_id(user).await.unwrap().unwrap();
+        user.password_hash.expose().clone()
+    };
+    app.try_login("ann@example.com", "wrong").await;
+    assert!(stored().await.starts_with("$2b$06$"));
+    app.log_in("ann@example.com").await;
+    let upgraded = stored().await;
+    assert!(upgraded.starts_with("$2b$04$"));
+    app.log_in("ann@example.com").await;
+    assert_eq!(stored().await, upgraded, "a hash of the right cost stays");
+}
+
+#[tokio::test]
+async fn a_hash_made_by_another_program_logs_in() {
+    let app = App::start().await;
+    let user = app.add_user("ann@example.com", 4).await;
+    for prefix in ["$2a$", "$2b$", "$2y$"] {
+        let hash = bcrypt_of_u_star_u(prefix);
+        let now = app.state.clock.now();
+        let stored = app.state.store.change_password(user, &hash, None, now, now);
+        stored.await.unwrap();
+        assert_eq!(app.try_login("ann@example.com", "U*U").await.status, 200, "{prefix}");
+    }
+}
+
+/// From the test vectors of `crypt_blowfish`.
+fn bcrypt_of_u_star_u(prefix: &str) -> String {
+    format!("{prefix}05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
+}
+
+#[tokio::test]
+async fn logins_at_once_that_find_an_outdated_hash_all_succeed() {
+    let app = App::start().await;
+    app.add_user("ann@example.com", 6).await;
+    let answers = futures_util::future::join_all((0..8).map(|_| app.try_login("ann@example.com", PASSWORD))).await;
+    for answer in answers {
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_address_logs_in_and_the_old_one_does_not() {
+    let app = App::start().await;
+    let held = app.sign_up("ann@example.com").await;
+    let change = UserChange {
+        email: Some("ann@example.org".parse().unwrap()),
+        name: None,
+    };
+    let now = app.state.clock.now();
+    app.state
+        .store
+        .update_user(id_of(&held.user), &change, now)
+        .await
+        .unwrap();
+    assert_eq!(app.try_login("ann@example.com", PASSWORD).await.status, 401);
+    assert_eq!(app.try_login("ann@example.org", PASSWORD).await.status, 200);
+}

@@ -1,0 +1,102 @@
+//! The user's own account.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use utoipa::ToSchema;
+
+use super::answer::UserBody;
+use super::body::{self, Fields};
+use super::caller::Caller;
+use super::error::Failure;
+use super::{AuthState, revoke, run_to_end};
+use crate::id::{Email, UserName};
+use crate::store::UserChange;
+
+/// What is to change; what is absent stays. Other members are ignored.
+#[derive(ToSchema)]
+#[schema(as = UserChange)]
+pub(super) struct Change {
+    /// The new address. The password stays the one that logs in.
+    #[schema(value_type = Option<String>, format = Email, max_length = 254, nullable = false)]
+    email: Option<Email>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, nullable = false, example = "Ann B. Lee")]
+    name: Option<UserName>,
+}
+
+impl Change {
+    fn read(mut fields: Fields) -> Result<Self, Failure> {
+        let email = fields.optional("email", body::email);
+        let name = fields.optional("name", body::name);
+        fields.finish(Some(Self { email, name }))
+    }
+}
+
+/// Show the account
+///
+/// The user as the store holds it now, which may be newer than what the token says.
+#[utoipa::path(
+    get,
+    path = "/user",
+    operation_id = "showUser",
+    tag = "user",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The user.", body = UserBody)),
+)]
+pub(super) async fn show(caller: Caller) -> Json<UserBody> {
+    Json(caller.user.into())
+}
+
+/// Change the account
+///
+/// Changes e-mail address, name, or both. Access tokens that were issued before say the old ones until they are
+/// refreshed.
+#[utoipa::path(
+    patch,
+    path = "/user",
+    operation_id = "changeUser",
+    tag = "user",
+    request_body = Change,
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The user, changed.", body = UserBody),
+        (status = 409, description = "`email_taken`: another account has this address."),
+    ),
+)]
+pub(super) async fn change(
+    State(state): State<AuthState>,
+    caller: Caller,
+    fields: Fields,
+) -> Result<Json<UserBody>, Failure> {
+    let Change { email, name } = Change::read(fields)?;
+    run_to_end(async move {
+        let now = state.clock.now();
+        let change = UserChange { email, name };
+        let user = state.store.update_user(caller.user.id, &change, now).await?;
+        Ok(Json(user.ok_or_else(Failure::revoked)?.into()))
+    })
+    .await
+}
+
+/// Delete the account
+///
+/// Removes the user and ends all sessions. Once the answer is there, this gateway refuses their tokens.
+#[utoipa::path(
+    delete,
+    path = "/user",
+    operation_id = "deleteUser",
+    tag = "user",
+    security(("bearer" = [])),
+    responses((status = 204, description = "The account is gone.")),
+)]
+pub(super) async fn delete(State(state): State<AuthState>, caller: Caller) -> Result<StatusCode, Failure> {
+    run_to_end(async move {
+        let now = state.clock.now();
+        let until = revoke::until(&state, &caller, now);
+        // The caller's session may have ended already, or be none of the store's: then the token goes all the same.
+        let ended = state.store.delete_user(caller.user.id, until, now).await?;
+        revoke::own_too(&state, &caller, &ended.unwrap_or_default(), now).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
