@@ -1,1 +1,225 @@
-//! gateway
+//! What becomes of a request: paths below the endpoints that we own go to [`crate::auth`], all others to [`crate::proxy`].
+//!
+//! [`Snapshot`] is all that a request needs; it is loaded once per request, so that a reload swaps everything at once.
+
+mod body;
+mod owned;
+mod record;
+mod request_id;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+
+pub use body::Body;
+pub use owned::Owned;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Proxy, Refused, Target, Trace};
+use crate::rules::headers::client_address;
+use crate::rules::route::{HostPattern, Rule};
+use crate::time::{Clock, monotonic};
+use crate::token::Tokens;
+use crate::upstream::{Pools, Upstream, Upstreams};
+use record::Record;
+use request_id::RequestIds;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How requests that no route took are labelled.
+const NO_ROUTE: &str = "none";
+
+/// All that a request needs, of one configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    proxy: Proxy,
+    owned: Owned,
+    upstreams: Arc<Upstreams>,
+    /// What metrics and logs call each route.
+    labels: Vec<Arc<str>>,
+    trusted: Vec<IpNet>,
+    log_access: bool,
+}
+
+/// The gateway, shared by all workers.
+#[derive(Debug)]
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    ids: RequestIds,
+}
+
+/// Where and when a request is handled.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    caller: &'a Caller,
+    /// The client's address, as far as trusted proxies tell.
+    client: IpAddr,
+    moment: Moment,
+    pools: &'a Pools,
+}
+
+impl Snapshot {
+    /// Builds what requests need from a validated configuration.
+    pub fn new(config: &Config, tokens: Arc<Tokens>, owned: Owned) -> Result<Self, InvalidProxy> {
+        let upstreams = Arc::new(Upstreams::new(&config.upstreams));
+        Ok(Self {
+            proxy: Proxy::new(config, tokens, Arc::clone(&upstreams))?,
+            owned,
+            upstreams,
+            labels: config.routes.iter().map(|route| label(&route.rule)).collect(),
+            trusted: config.server.trusted_proxies.clone(),
+            log_access: config.log.access,
+        })
+    }
+}
+
+impl Gateway {
+    /// A gateway that begins with this snapshot.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            metrics,
+            clock,
+            ids: RequestIds::new(),
+        }
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Answers one request. `refused` is why its head was refused already, if it was; `done` is dropped with the answer's
+    /// last byte.
+    pub async fn handle<D>(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        refused: Option<Problem>,
+        pools: &Pools,
+        done: D,
+    ) -> Response<Body<D>> {
+        let moment = Moment {
+            now: self.clock.now(),
+            started: monotonic(),
+        };
+        let snapshot = self.snapshot.load_full();
+        let (parts, incoming) = request.into_parts();
+        let trusted = snapshot.trusted.iter().any(|net| net.contains(&peer));
+        let caller = Caller {
+            peer,
+            trusted,
+            scheme: "http",
+            request_id: self.ids.keep_or_make(parts.headers.get(X_REQUEST_ID)),
+        };
+        let client = if trusted {
+            client_address(&parts.headers, peer, &snapshot.trusted)
+        } else {
+            peer
+        };
+        let mut record = Record::new(
+            Arc::clone(&self.metrics),
+            moment.started,
+            &parts,
+            client,
+            &caller,
+            snapshot.log_access,
+        );
+        let answer = if let Some(problem) = refused {
+            Err(problem)
+        } else {
+            let place = Place {
+                caller: &caller,
+                client,
+                moment,
+                pools,
+            };
+            snapshot.dispatch(parts, incoming, place, &mut record).await
+        };
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(problem) => {
+                self.metrics.problem(problem.code());
+                record.problem(problem.code());
+                problem.render().map(body::Kind::whole)
+            }
+        };
+        response.headers_mut().insert(X_REQUEST_ID, caller.request_id);
+        record.status(response.status());
+        response.map(|kind| Body::new(kind, record, done))
+    }
+}
+
+impl Snapshot {
+    async fn dispatch(
+        &self,
+        parts: Parts,
+        incoming: Incoming,
+        place: Place<'_>,
+        record: &mut Record,
+    ) -> Result<Response<body::Kind>, Problem> {
+        let Place {
+            caller,
+            client,
+            moment,
+            pools,
+        } = place;
+        // Cheap clones of reference-counted text, so that what was read outlives the parts that are changed.
+        let uri = parts.uri.clone();
+        let host = parts.headers.get(http::header::HOST).cloned();
+        let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
+        if self.owned.claims(target.path()) {
+            record.label(Some(self.owned.label(target.path())));
+            let request = Request::from_parts(parts, incoming);
+            return self
+                .owned
+                .call(request, client, &caller.request_id)
+                .await
+                .map(|response| response.map(body::Kind::Owned));
+        }
+        let mut trace = Trace::default();
+        let exchange = Exchange {
+            target: &target,
+            caller,
+            moment,
+            pools,
+        };
+        let answer = self.proxy.handle(parts, incoming, &exchange, &mut trace).await;
+        record.label(trace.route.and_then(|route| self.labels.get(route)).cloned());
+        let upstream = trace.upstream.and_then(|index| self.upstreams.get(index));
+        record.traced(trace, upstream.map(Upstream::name));
+        match answer {
+            Ok(response) => Ok(response.map(body::Kind::Proxied)),
+            Err(refused) => {
+                let problem = refused.problem();
+                if let (Refused::Upstream(error), Some(upstream)) = (&refused, upstream) {
+                    record.upstream_failed(upstream.name(), problem.code(), error);
+                }
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// What metrics and logs call a route: its host, if it asks for one, and its path as written.
+fn label(rule: &Rule) -> Arc<str> {
+    match &rule.host {
+        HostPattern::Any => rule.path.to_string().into(),
+        host @ (HostPattern::Exact(_) | HostPattern::Subdomains(_)) => format!("{host}{}", rule.path).into(),
+    }
+}
+
+/// The request id as text, for log lines.
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or_default()
+}

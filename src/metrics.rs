@@ -1,1 +1,218 @@
-//! Handles of the metrics; the registry and its text are made by the admin listener.
+//! The gateway's metrics in Prometheus' terms. This room makes and holds the handles; the admin listener serves the text.
+//!
+//! Labels hold nothing that a client chooses: routes by their template, methods and codes from fixed sets.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::problem::Code;
+
+/// Upper bounds of the duration histogram, in seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// All metrics of one gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram>,
+    problems: Family<ProblemLabels, Counter>,
+    upstream_errors: Family<UpstreamLabels, Counter>,
+    /// Open client connections.
+    pub connections: Gauge,
+    /// Requests being answered.
+    pub in_flight: Gauge,
+    /// Revocations that are known.
+    pub revocations: Gauge,
+    /// Seconds since revocations were last read.
+    pub revocations_age: Gauge<f64, AtomicU64>,
+    /// Verified tokens that are remembered.
+    pub tokens_remembered: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: MethodLabel,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProblemLabels {
+    code: CodeLabel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: String,
+    code: CodeLabel,
+}
+
+/// A method out of the registered ones; any other is `other`, so that clients can't make labels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct MethodLabel(&'static str);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct CodeLabel(Code);
+
+impl EncodeLabelValue for MethodLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for CodeLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
+}
+
+impl From<&Method> for MethodLabel {
+    fn from(method: &Method) -> Self {
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        Self(
+            known
+                .into_iter()
+                .find(|known| *known == method.as_str())
+                .unwrap_or("other"),
+        )
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// New metrics, all at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("doorward"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            problems: Family::default(),
+            upstream_errors: Family::default(),
+            connections: Gauge::default(),
+            in_flight: Gauge::default(),
+            revocations: Gauge::default(),
+            revocations_age: Gauge::default(),
+            tokens_remembered: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("requests", "Requests answered", metrics.requests.clone());
+        let help = "From the request's head to the end of its answer";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.durations.clone());
+        registry.register(
+            "problems",
+            "Errors that the gateway answered itself",
+            metrics.problems.clone(),
+        );
+        registry.register(
+            "upstream_errors",
+            "Requests that an upstream did not answer",
+            metrics.upstream_errors.clone(),
+        );
+        registry.register("connections", "Open client connections", metrics.connections.clone());
+        registry.register(
+            "requests_in_flight",
+            "Requests being answered",
+            metrics.in_flight.clone(),
+        );
+        registry.register("revocations", "Revocations that are known", metrics.revocations.clone());
+        let help = "Time since revocations were last read";
+        registry.register_with_unit("revocations_age", help, Unit::Seconds, metrics.revocations_age.clone());
+        registry.register(
+            "tokens_remembered",
+            "Verified tokens that are remembered",
+            metrics.tokens_remembered.clone(),
+        );
+        metrics
+    }
+
+    /// Notes a request that was answered. `route` is the route's template, never the path.
+    pub fn answered(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+        let labels = RequestLabels {
+            route: route.to_owned(),
+            method: method.into(),
+            status: status.as_u16(),
+        };
+        self.requests.get_or_create(&labels).inc();
+        self.durations
+            .get_or_create(&RouteLabels {
+                route: route.to_owned(),
+            })
+            .observe(took.as_secs_f64());
+    }
+
+    /// Notes an error that the gateway answered itself.
+    pub fn problem(&self, code: Code) {
+        self.problems
+            .get_or_create(&ProblemLabels { code: CodeLabel(code) })
+            .inc();
+    }
+
+    /// Notes a request that an upstream did not answer.
+    pub fn upstream_error(&self, upstream: &str, code: Code) {
+        let labels = UpstreamLabels {
+            upstream: upstream.to_owned(),
+            code: CodeLabel(code),
+        };
+        self.upstream_errors.get_or_create(&labels).inc();
+    }
+
+    /// All metrics as `OpenMetrics` text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        match text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(fmt::Error) => String::from("# EOF\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_route_template_method_and_status() {
+        let metrics = Metrics::new();
+        metrics.answered("/orders/{id}", &Method::GET, StatusCode::OK, Duration::from_millis(3));
+        metrics.answered(
+            "/orders/{id}",
+            &Method::from_bytes(b"BREW").unwrap(),
+            StatusCode::OK,
+            Duration::ZERO,
+        );
+        metrics.problem(Code::TokenMissing);
+        let text = metrics.render();
+        assert!(
+            text.contains("doorward_requests_total{route=\"/orders/{id}\",method=\"GET\",status=\"200\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("method=\"other\""), "{text}");
+        assert!(
+            text.contains("doorward_problems_total{code=\"token_missing\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("doorward_request_duration_seconds_bucket{"), "{text}");
+    }
+}

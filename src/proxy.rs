@@ -1,1 +1,246 @@
-//! proxy
+//! The way of a proxied request. [`Proxy::handle`] reads like it:
+//!
+//! match route -> find token -> authenticate -> decide -> choose backend -> rewrite headers -> forward -> stream the answer back
+//!
+//! (The path was normalised before: [`Target::read`].) Nothing reaches an upstream without a
+//! [`Permit`](crate::rules::policy::Permit), and only the policy makes one.
+
+mod body;
+mod error;
+mod forward;
+mod target;
+mod whoami;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, header};
+use hyper::body::Incoming;
+
+pub use body::{BodyError, ResponseBody};
+pub use error::Refused;
+pub use target::Target;
+
+use crate::config::Config;
+use crate::id::{Identity, UserId};
+use crate::rules::bearer::bearer_token;
+use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
+use crate::rules::policy::{Access, AuthMode, decide};
+use crate::rules::route::{Conflict, Found, RouteTable, Rule};
+use crate::time::Timestamp;
+use crate::token::Tokens;
+use crate::upstream::{BodyWatch, Pools, RequestBody, Upstreams};
+
+/// What proxied requests need, shared by all workers.
+#[derive(Debug)]
+pub struct Proxy {
+    table: RouteTable,
+    routes: Vec<Route>,
+    identity: Arc<IdentityHeaders>,
+    forward_token: bool,
+    tokens: Arc<Tokens>,
+    upstreams: Arc<Upstreams>,
+}
+
+#[derive(Debug)]
+struct Route {
+    access: Access,
+    upstream: usize,
+    strip_prefix: Option<String>,
+    max_body: Option<u64>,
+    timeout: Option<std::time::Duration>,
+}
+
+/// Whom a request came from, as far as the connection tells.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The address at the other end of the connection.
+    pub peer: IpAddr,
+    /// Whether that is a proxy whose word about the client is believed.
+    pub trusted: bool,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The request's id.
+    pub request_id: HeaderValue,
+}
+
+/// What the pipeline learnt about a request, for its log line and metrics.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// Index of the route.
+    pub route: Option<usize>,
+    /// The user, once authenticated.
+    pub user: Option<UserId>,
+    /// Index of the upstream, once one was asked.
+    pub upstream: Option<usize>,
+    /// Watches the request body, if there is one.
+    pub body: Option<Arc<BodyWatch>>,
+}
+
+/// What surrounds a request on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// What it asks for.
+    pub target: &'a Target<'a>,
+    /// Whom it came from.
+    pub caller: &'a Caller,
+    /// When.
+    pub moment: Moment,
+    /// The worker's connections to upstreams.
+    pub pools: &'a Pools,
+}
+
+/// When a request is handled: read once, used throughout.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the wall clock, for tokens.
+    pub now: Timestamp,
+    /// By the monotonic clock, for timeouts.
+    pub started: Instant,
+}
+
+/// Why a configuration can't be proxied. A validated one never is.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidProxy {
+    /// Two routes tie.
+    #[error("two routes tie: {0:?}")]
+    Routes(Vec<Conflict>),
+    /// The identity prefix makes no header names.
+    #[error("the identity prefix makes no header names")]
+    Prefix(#[from] InvalidPrefix),
+}
+
+impl Proxy {
+    /// The proxy of a configuration.
+    pub fn new(config: &Config, tokens: Arc<Tokens>, upstreams: Arc<Upstreams>) -> Result<Self, InvalidProxy> {
+        let rules: Vec<Rule> = config.routes.iter().map(|route| route.rule.clone()).collect();
+        let routes = config.routes.iter().map(|route| Route {
+            access: route.access.clone(),
+            upstream: route.upstream,
+            strip_prefix: route.strip_prefix.clone(),
+            max_body: route.max_body,
+            timeout: route.timeout,
+        });
+        Ok(Self {
+            table: RouteTable::new(&rules).map_err(InvalidProxy::Routes)?,
+            routes: routes.collect(),
+            identity: Arc::new(IdentityHeaders::new(&config.identity.prefix)?),
+            forward_token: config.identity.forward_token,
+            tokens,
+            upstreams,
+        })
+    }
+
+    /// Takes a request all the way to the head of its answer.
+    pub async fn handle(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        exchange: &Exchange<'_>,
+        trace: &mut Trace,
+    ) -> Result<Response<ResponseBody>, Refused> {
+        let Exchange {
+            target,
+            caller,
+            moment,
+            pools,
+        } = *exchange;
+        let index = self.find(target, &parts.method)?;
+        let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
+        trace.route = Some(index);
+
+        let identity = self.authenticate(route, &parts.headers, moment.now)?;
+        trace.user = identity.as_ref().map(|identity| identity.user);
+        let permit = decide(&route.access, identity.as_ref()).map_err(Refused::Denied)?;
+
+        refuse_upgrade(&parts.headers)?;
+        refuse_large_body(&parts.headers, route.max_body)?;
+        parts.uri = target.forwarded(route.strip_prefix.as_deref())?;
+        let host = parts.headers.get(header::HOST).cloned();
+        let forwarding = Forwarding {
+            peer: caller.peer,
+            peer_is_trusted: caller.trusted,
+            scheme: caller.scheme,
+            host: host.as_ref(),
+            request_id: &caller.request_id,
+        };
+        rewrite_request(
+            &mut parts.headers,
+            &self.identity,
+            &permit,
+            &forwarding,
+            self.forward_token,
+        );
+
+        let upstream = self.upstreams.get(route.upstream).ok_or(Refused::NoRoute)?;
+        trace.upstream = Some(route.upstream);
+        let (body, watch) = RequestBody::new(body, route.max_body, Arc::clone(&self.identity));
+        trace.body.clone_from(&watch);
+        let errand = forward::Errand {
+            permit,
+            upstream,
+            index: route.upstream,
+            pools,
+            watch,
+            identity: &self.identity,
+            deadline: route.timeout.map(|timeout| moment.started + timeout),
+        };
+        let mut response = errand.run(parts, body).await?;
+        rewrite_response(response.headers_mut());
+        Ok(response)
+    }
+
+    fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {
+        match self.table.find(target.host(), target.path(), method) {
+            Found::Route(index) => Ok(index),
+            Found::MethodNotAllowed(methods) => Err(Refused::Method(methods)),
+            Found::None => Err(Refused::NoRoute),
+        }
+    }
+
+    /// Who the request comes from. A route that asks for nobody does not look at the token at all.
+    fn authenticate(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Identity>>, Refused> {
+        if route.access.auth == AuthMode::None {
+            return Ok(None);
+        }
+        let Some(token) = bearer_token(headers).map_err(Refused::Bearer)? else {
+            return Ok(None);
+        };
+        let verified = self.tokens.authenticate(token, now).map_err(Refused::Token)?;
+        Ok(Some(Arc::clone(&verified.identity)))
+    }
+}
+
+/// A WebSocket handshake is refused rather than answered as if it were a plain GET; other upgrades are offers that may be
+/// ignored (RFC 9110, section 7.8), and are removed with the other hop-by-hop fields.
+fn refuse_upgrade(headers: &HeaderMap) -> Result<(), Refused> {
+    let offered = headers
+        .get_all(header::UPGRADE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    if offered
+        .flat_map(|value| value.split(','))
+        .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+    {
+        return Err(Refused::Upgrade);
+    }
+    Ok(())
+}
+
+/// A body whose length is known is refused before the client is asked for it.
+fn refuse_large_body(headers: &HeaderMap, limit: Option<u64>) -> Result<(), Refused> {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match (length, limit) {
+        (Some(length), Some(limit)) if length > limit => Err(Refused::BodyTooLarge),
+        _ => Ok(()),
+    }
+}

@@ -1,5 +1,188 @@
-//! Listeners and connections: accept, guard, serve, drain.
+//! Listeners and connections: bind, accept, guard, serve, drain.
+//!
+//! [`start`] brings a gateway up and returns once it serves; [`Running::drain`] takes it down. Proxied requests are handled
+//! by worker threads, each with a runtime, listeners and upstream connections of its own, so that nothing is handed from
+//! core to core. The database, the endpoints that we own and all background work live on the runtime that calls [`start`].
 
+mod alarm;
+mod bind;
+mod connection;
 mod framing;
 mod guard;
 mod head;
+mod prepare;
+mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::admin::{self, Readiness};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::proxy::InvalidProxy;
+use crate::store::{Store, StoreError};
+use crate::time::Clock;
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be bound.
+    #[error("{address} can't be listened on")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys can't be used.
+    #[error(transparent)]
+    Keys(#[from] crate::token::KeyError),
+    /// The master key can't be used.
+    #[error(transparent)]
+    MasterKey(#[from] crate::token::SealError),
+    /// There is no signing key, and none may be made on start.
+    #[error("there is no signing key in the store: run `doorward keys create`")]
+    NoKey,
+    /// Password hashing could not be set up.
+    #[error("password hashing can't be set up")]
+    Hasher(#[from] crate::password::HashError),
+    /// The configuration can't be proxied.
+    #[error(transparent)]
+    Proxy(#[from] InvalidProxy),
+    /// A worker thread could not be started.
+    #[error("a worker thread can't be started")]
+    Thread(#[source] io::Error),
+}
+
+/// What all parts are told: go on, or finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Take no new connection, finish the requests in flight.
+    Draining,
+    /// The time to finish is over.
+    Ending,
+}
+
+/// Waits until the gateway does more or other than serve.
+async fn until_stopping(phase: &mut watch::Receiver<Phase>) {
+    // An error means that the gateway is gone, which ends the wait as well.
+    let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+    drain: Duration,
+    phase: watch::Sender<Phase>,
+    stop: watch::Sender<bool>,
+    readiness: Arc<Readiness>,
+    workers: Vec<JoinHandle<()>>,
+    background: Vec<tokio::task::JoinHandle<()>>,
+    store: Store,
+}
+
+/// Brings a gateway up: opens the store, loads (or, where the configuration lets it, makes) the keys, loads the revocations,
+/// binds, and serves. Nothing is served before all of it has succeeded.
+pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let bound = bind::bind(&config.server)?;
+    let admin_listener = match config.admin.listen {
+        Some(address) => Some(bind::bind_one(address).await?),
+        None => None,
+    };
+    let prepared = prepare::prepare(&config, &clock).await?;
+    let (stop, stopped) = watch::channel(false);
+    let background = prepared.spawn_background(&config, &clock, &stopped);
+    let readiness = Arc::new(Readiness::new(
+        Arc::clone(&prepared.blocklist),
+        Arc::clone(&prepared.tokens),
+    ));
+    let gateway = Arc::new(Gateway::new(
+        prepared.snapshot,
+        Arc::new(crate::metrics::Metrics::new()),
+        clock,
+    ));
+
+    let mut running = Running {
+        addresses: bound.addresses,
+        admin: None,
+        drain: config.server.drain,
+        phase: watch::channel(Phase::Serving).0,
+        stop,
+        readiness: Arc::clone(&readiness),
+        workers: Vec::new(),
+        background,
+        store: prepared.store,
+    };
+    if let Some(listener) = admin_listener {
+        running.admin = listener.local_addr().ok();
+        running.background.push(tokio::spawn(admin::serve(
+            listener,
+            readiness,
+            Arc::clone(gateway.metrics()),
+            stopped,
+        )));
+    }
+    let shared = worker::Shared::new(gateway, &config);
+    for (index, listeners) in bound.per_worker.into_iter().enumerate() {
+        let (shared, phase) = (shared.clone(), running.phase.subscribe());
+        let thread = std::thread::Builder::new().name(format!("doorward-worker-{index}"));
+        running.workers.push(
+            thread
+                .spawn(move || worker::run(listeners, &shared, phase))
+                .map_err(StartError::Thread)?,
+        );
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Where the public listener is bound.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where the private listener is bound, if there is one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Stops: readiness says so at once, listeners close, requests in flight have `server.drain` to finish, the rest is cut
+    /// off. Returns whether all of them finished.
+    pub async fn drain(self) -> bool {
+        self.readiness.drain();
+        self.phase.send_replace(Phase::Draining);
+        let phase = self.phase.clone();
+        let workers = self.workers;
+        let mut joined = tokio::task::spawn_blocking(move || {
+            for worker in workers {
+                // A worker that panicked has nothing left to finish.
+                let _ = worker.join();
+            }
+        });
+        let finished = tokio::time::timeout(self.drain, &mut joined).await.is_ok();
+        if !finished {
+            phase.send_replace(Phase::Ending);
+            let _ = joined.await;
+        }
+        self.stop.send_replace(true);
+        for task in self.background {
+            let _ = task.await;
+        }
+        self.store.close().await;
+        finished
+    }
+}

@@ -16,15 +16,17 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
 
+use super::alarm::Alarm;
 use super::framing::{Progress, Tracker};
 use super::head::{Limits, Refusal};
 use crate::config;
-use crate::time::monotonic;
 
 /// What hyper gets in place of a head that was refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// How long to read away what a client sends after its last answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -70,11 +72,6 @@ impl Shared {
     pub(super) fn finish(&self) {
         self.busy.store(false, Ordering::Relaxed);
     }
-
-    /// Whether a head on this connection was refused.
-    pub(super) fn was_refused(&self) -> bool {
-        self.refused.get().is_some()
-    }
 }
 
 /// What the connection waits for the client to do.
@@ -99,6 +96,7 @@ pub(super) struct Guard<S> {
     /// Bytes that are good and did not go straight to hyper.
     passed: BytesMut,
     refused: bool,
+    lingering: bool,
     wait: Wait,
     read_alarm: Alarm,
     write_alarm: Alarm,
@@ -114,15 +112,11 @@ impl<S> Guard<S> {
             held: BytesMut::new(),
             passed: BytesMut::new(),
             refused: false,
+            lingering: false,
             wait: Wait::Nothing,
             read_alarm: Alarm::default(),
             write_alarm: Alarm::default(),
         }
-    }
-
-    /// The connection itself, once hyper is done with it.
-    pub(super) fn into_inner(self) -> S {
-        self.io
     }
 
     fn refuse(&mut self, why: Refusal) {
@@ -256,7 +250,7 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_write(cx, buf);
@@ -284,43 +278,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        this.linger(cx)
     }
 }
 
-/// A deadline that moves far more often than it passes: the timer is only touched when it rings or must ring earlier.
-#[derive(Debug, Default)]
-struct Alarm {
-    at: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Alarm {
-    fn set(&mut self, after: Duration) {
-        self.at = Some(Instant::from_std(monotonic()) + after);
-    }
-
-    fn clear(&mut self) {
-        self.at = None;
-    }
-
-    fn is_set(&self) -> bool {
-        self.at.is_some()
-    }
-
-    /// Ready once the deadline has passed; pending for good when there is none.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.at else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if sleep.deadline() > at {
-            sleep.as_mut().reset(at);
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Reads away, for a moment, what the client still sends after the last answer. Closing a socket with unread bytes
+    /// resets the connection, and a reset can overtake the answer (RFC 9112, section 9.6).
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.refused && self.tracker.between_requests() {
+            return Poll::Ready(Ok(()));
         }
+        if !self.lingering {
+            self.lingering = true;
+            self.read_alarm.set(LINGER);
+        }
+        let mut space = [0; 16 * 1024];
         loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= at {
-                return Poll::Ready(());
+            let mut away = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.io).poll_read(cx, &mut away) {
+                Poll::Ready(Ok(())) if !away.filled().is_empty() && !self.read_alarm.has_passed() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return self.read_alarm.poll(cx).map(Ok),
             }
-            sleep.as_mut().reset(at);
         }
     }
 }
@@ -379,7 +361,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let (_, seen) = tokio::join!(writer, read_exactly(&mut guard, GOOD.len()));
+        let ((), seen) = tokio::join!(writer, read_exactly(&mut guard, GOOD.len()));
         assert_eq!(seen, GOOD);
     }
 

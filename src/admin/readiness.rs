@@ -1,0 +1,79 @@
+//! [`Readiness`]: whether this replica should be sent requests, and why not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+use crate::metrics::Metrics;
+use crate::token::{Blocklist, Freshness, Tokens};
+
+/// Knows what readiness depends on.
+#[derive(Debug)]
+pub struct Readiness {
+    draining: AtomicBool,
+    blocklist: Arc<Blocklist>,
+    tokens: Arc<Tokens>,
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) ready: bool,
+    /// Why not, or what is not as it should be; empty when all is well.
+    reasons: Vec<String>,
+}
+
+impl Readiness {
+    /// Ready as soon as it exists: it is made once everything else is there.
+    #[must_use]
+    pub fn new(blocklist: Arc<Blocklist>, tokens: Arc<Tokens>) -> Self {
+        Self {
+            draining: AtomicBool::new(false),
+            blocklist,
+            tokens,
+        }
+    }
+
+    /// From now on not ready: the gateway is going down.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let mut reasons = Vec::new();
+        let mut ready = true;
+        if self.draining.load(Ordering::SeqCst) {
+            ready = false;
+            reasons.push("the gateway is shutting down".to_owned());
+        }
+        match self.blocklist.status() {
+            Freshness::Fresh { .. } => {}
+            Freshness::Stale { age } => {
+                ready &= self.blocklist.allows_stale();
+                reasons.push(format!("revocations have not been read for {} s", age.as_secs()));
+            }
+            Freshness::NeverLoaded => {
+                ready = false;
+                reasons.push("revocations have never been read".to_owned());
+            }
+        }
+        if let Some(error) = self.blocklist.last_error() {
+            reasons.push(format!("the last read of the revocations failed: {error}"));
+        }
+        Report { ready, reasons }
+    }
+
+    /// Brings the gauges up to date that are only read here.
+    pub(super) fn measure(&self, metrics: &Metrics) {
+        metrics
+            .revocations
+            .set(i64::try_from(self.blocklist.len()).unwrap_or(i64::MAX));
+        if let Freshness::Fresh { age } | Freshness::Stale { age } = self.blocklist.status() {
+            metrics.revocations_age.set(age.as_secs_f64());
+        }
+        metrics
+            .tokens_remembered
+            .set(i64::try_from(self.tokens.remembered()).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,81 @@
+//! [`Body`]: the body of any answer, with what is to happen when it ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::record::Record;
+use crate::proxy::{BodyError, ResponseBody};
+
+/// Why an answer broke off.
+pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where a body comes from.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// An upstream, or a whole one.
+    Proxied(ResponseBody),
+    /// The endpoints that we own.
+    Owned(axum::body::Body),
+}
+
+impl Kind {
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self::Proxied(ResponseBody::whole(bytes))
+    }
+}
+
+/// The body of an answer. When it is dropped, sent or not, the request is logged and counted, and `D` is dropped.
+#[derive(Debug)]
+pub struct Body<D> {
+    kind: Kind,
+    record: Record,
+    _done: D,
+}
+
+impl<D> Body<D> {
+    pub(super) fn new(kind: Kind, record: Record, done: D) -> Self {
+        Self {
+            kind,
+            record,
+            _done: done,
+        }
+    }
+}
+
+impl<D: Unpin> HttpBody for Body<D> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.kind {
+            Kind::Proxied(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|error: BodyError| Error::from(error)),
+            Kind::Owned(body) => Pin::new(body).poll_frame(cx).map_err(Error::from),
+        };
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => this.record.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(Some(Err(error))) => this.record.broken(error.as_ref()),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Proxied(body) => body.is_end_stream(),
+            Kind::Owned(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Proxied(body) => body.size_hint(),
+            Kind::Owned(body) => body.size_hint(),
+        }
+    }
+}

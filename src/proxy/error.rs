@@ -1,0 +1,126 @@
+//! Why a request was not answered by an upstream, and what the client is told.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+
+use crate::problem::{Code, Problem};
+use crate::rules::bearer::InvalidBearer;
+use crate::rules::path::AmbiguousPath;
+use crate::rules::policy::Denied;
+use crate::token;
+use crate::upstream::{BodyFailure, UpstreamError};
+
+/// Why a request was not answered by an upstream.
+#[derive(Debug)]
+pub enum Refused {
+    /// The target is not a path.
+    Target,
+    /// The path could be read in two ways.
+    Path(AmbiguousPath),
+    /// The host is not one, or not the target's.
+    Host,
+    /// No route is for this host and path.
+    NoRoute,
+    /// The route for this host and path takes these methods only.
+    Method(Vec<Method>),
+    /// The `Authorization` header holds no single token.
+    Bearer(InvalidBearer),
+    /// The token was not accepted.
+    Token(token::Refusal),
+    /// The policy said no.
+    Denied(Denied),
+    /// The client asks for a WebSocket.
+    Upgrade,
+    /// The request body is larger than the route takes.
+    BodyTooLarge,
+    /// The exchange took longer than the route allows.
+    Timeout(Duration),
+    /// The upstream gave no answer that can be relayed.
+    Upstream(UpstreamError),
+}
+
+impl Refused {
+    /// What the client is told.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Target => Problem::new(Code::BadRequest, "the request target is not a path"),
+            Self::Path(error) => Problem::new(Code::AmbiguousPath, error.to_string()),
+            Self::Host => Problem::new(
+                Code::BadRequest,
+                "the Host is not a host, or not the one that the target names",
+            ),
+            Self::NoRoute => Problem::new(Code::NotFound, "no route is for this host and path"),
+            Self::Method(methods) => method_not_allowed(methods),
+            Self::Bearer(error) => Problem::new(error.code(), error.to_string()),
+            Self::Token(refusal) => token_problem(*refusal),
+            Self::Denied(Denied::TokenMissing) => {
+                Problem::new(Code::TokenMissing, "send the access token as `Authorization: Bearer …`")
+            }
+            Self::Denied(Denied::MissingRole) => Problem::new(
+                Code::Forbidden,
+                "the token has none of the roles that this route asks for",
+            ),
+            Self::Denied(Denied::MissingClaim) => {
+                Problem::new(Code::Forbidden, "the token lacks a claim that this route asks for")
+            }
+            Self::Upgrade => Problem::new(Code::UpgradeRefused, "this route does not relay WebSockets"),
+            Self::BodyTooLarge => {
+                Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
+            }
+            Self::Timeout(limit) => Problem::new(
+                Code::UpstreamTimeout,
+                format!("the whole exchange took longer than {limit:?}"),
+            )
+            .closing(),
+            Self::Upstream(error) => upstream_problem(error),
+        }
+    }
+}
+
+fn method_not_allowed(methods: &[Method]) -> Problem {
+    let list = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let problem = Problem::new(Code::MethodNotAllowed, format!("this route takes {list}"));
+    match HeaderValue::try_from(list) {
+        Ok(list) => problem.allow(list),
+        Err(_) => problem,
+    }
+}
+
+/// One place for the proxy's own wording; the endpoints that we own have theirs.
+fn token_problem(refusal: token::Refusal) -> Problem {
+    match refusal {
+        token::Refusal::Invalid(_) => Problem::new(
+            Code::TokenInvalid,
+            "the access token is not one that this gateway issued",
+        ),
+        token::Refusal::Expired => Problem::new(Code::TokenExpired, "the access token has expired: refresh it"),
+        token::Refusal::Revoked => Problem::new(Code::TokenRevoked, "the access token was revoked: log in again"),
+        token::Refusal::RevocationsUnknown => Problem::new(
+            Code::RevocationsUnavailable,
+            "whether the token was revoked is not known at the moment",
+        )
+        .retry_after(Duration::from_secs(1)),
+    }
+}
+
+fn upstream_problem(error: &UpstreamError) -> Problem {
+    match error {
+        UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_) => {
+            Problem::new(Code::UpstreamUnreachable, "no connection to the upstream could be made")
+        }
+        UpstreamError::Broken(_) => {
+            Problem::new(Code::UpstreamUnreachable, "the upstream broke off before it answered")
+        }
+        UpstreamError::NotHttp(_) => Problem::new(Code::UpstreamInvalid, "the upstream's answer is not HTTP"),
+        UpstreamError::Invalid(_) => Problem::new(Code::UpstreamInvalid, "the upstream's answer may not be relayed"),
+        UpstreamError::Timeout(_) => Problem::new(Code::UpstreamTimeout, "the upstream took too long to answer"),
+        UpstreamError::ClientBody(BodyFailure::TooLarge) => {
+            Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
+        }
+        UpstreamError::ClientBody(failure @ BodyFailure::Broken) => {
+            Problem::new(Code::BadRequest, failure.to_string()).closing()
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Forwarding: choosing a server, sending, waiting for the head of the answer.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+
+use super::body::ResponseBody;
+use super::error::Refused;
+use super::whoami;
+use crate::config::ServerAddress;
+use crate::rules::headers::IdentityHeaders;
+use crate::rules::policy::Permit;
+use crate::time::monotonic;
+use crate::upstream::{BodyWatch, Lease, Pools, RequestBody, Upstream, UpstreamError};
+
+/// One request on its way to one upstream. The [`Permit`] says that it may go.
+pub(super) struct Errand<'a> {
+    #[expect(dead_code, reason = "held, not read: without a permit there is no errand")]
+    pub(super) permit: Permit,
+    pub(super) upstream: &'a Upstream,
+    pub(super) index: usize,
+    pub(super) pools: &'a Pools,
+    pub(super) watch: Option<Arc<BodyWatch>>,
+    pub(super) identity: &'a Arc<IdentityHeaders>,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// How an attempt on one connection failed.
+enum Failed {
+    /// Nothing was sent: the request is as it was.
+    Unsent(Box<Request<RequestBody>>),
+    /// Something may have been sent.
+    Sent(UpstreamError),
+}
+
+impl Errand<'_> {
+    /// The answer, within the route's deadline.
+    pub(super) async fn run(self, parts: Parts, body: RequestBody) -> Result<Response<ResponseBody>, Refused> {
+        let Some(deadline) = self.deadline else {
+            return self.deliver(parts, body).await.map_err(Refused::Upstream);
+        };
+        let limit = deadline.saturating_duration_since(monotonic());
+        match tokio::time::timeout(limit, self.deliver(parts, body)).await {
+            Ok(answer) => answer.map_err(Refused::Upstream),
+            Err(_) => Err(Refused::Timeout(limit)),
+        }
+    }
+
+    async fn deliver(&self, mut parts: Parts, body: RequestBody) -> Result<Response<ResponseBody>, UpstreamError> {
+        parts.version = Version::HTTP_11;
+        let mut request = Request::from_parts(parts, body);
+        let mut last = UpstreamError::Invalid("the upstream has no servers");
+        for server in self.upstream.servers_in_turn() {
+            match self.upstream.servers().get(server) {
+                Some(ServerAddress::Whoami) => return whoami::answer(request).await,
+                Some(ServerAddress::Http { .. }) => {}
+                None => continue,
+            }
+            let mut lease = match self.pools.lease(self.index, server).await {
+                Ok(lease) => lease,
+                // Nothing was sent yet, so the next server may have it.
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
+            loop {
+                let spare = if lease.reused { self.copy(&request) } else { None };
+                match self.attempt(lease, request).await {
+                    Ok(response) => return Ok(response),
+                    Err(Failed::Unsent(back)) => request = *back,
+                    Err(Failed::Sent(error)) => match (spare, error) {
+                        // The server closed the idle connection while the request was on its way: ask again on a new one.
+                        (Some(spare), UpstreamError::Broken(_)) => request = spare,
+                        (_, error) => return Err(error),
+                    },
+                }
+                lease = self.pools.fresh(self.index, server).await?;
+            }
+        }
+        Err(last)
+    }
+
+    /// A copy to send again, where doing it twice is the same as once (RFC 9110, section 9.2.2) and there is no body.
+    fn copy(&self, request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+        let idempotent = matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        );
+        if !idempotent || self.watch.is_some() {
+            return None;
+        }
+        let mut copy = Request::new(RequestBody::empty(Arc::clone(self.identity)));
+        copy.method_mut().clone_from(request.method());
+        copy.uri_mut().clone_from(request.uri());
+        copy.headers_mut().clone_from(request.headers());
+        Some(copy)
+    }
+
+    async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Failed> {
+        let sending = lease.sender.try_send_request(request);
+        let response = match self.within(self.upstream.response_timeout(), sending).await {
+            None => return Err(Failed::Sent(UpstreamError::Timeout(self.upstream.response_timeout()))),
+            Some(Ok(response)) => response,
+            Some(Err(mut error)) => {
+                return Err(match error.take_message() {
+                    // A body that was begun can't be sent again.
+                    Some(back) if self.watch.as_ref().is_none_or(|watch| watch.bytes() == 0) => {
+                        Failed::Unsent(Box::new(back))
+                    }
+                    _ => Failed::Sent(self.classify(error.into_error())),
+                });
+            }
+        };
+        check(&response).map_err(|why| Failed::Sent(UpstreamError::Invalid(why)))?;
+        Ok(response.map(|body| ResponseBody::upstream(body, lease, self.deadline, Arc::clone(self.identity))))
+    }
+
+    fn classify(&self, error: hyper::Error) -> UpstreamError {
+        if let Some(failure) = self.watch.as_ref().and_then(|watch| watch.failure()) {
+            return UpstreamError::ClientBody(failure);
+        }
+        if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
+            return UpstreamError::NotHttp(error);
+        }
+        UpstreamError::Broken(error)
+    }
+
+    /// Waits `limit` for the answer, counted from when the request body last moved: a long upload is not a slow upstream.
+    async fn within<F: Future>(&self, limit: Duration, sending: F) -> Option<F::Output> {
+        let mut sending = pin!(sending);
+        let mut sleep = pin!(tokio::time::sleep(limit));
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut sending => return Some(output),
+                () = &mut sleep => {
+                    let still = self.watch.as_ref().map_or(limit, |watch| watch.still_for());
+                    match limit.checked_sub(still) {
+                        None | Some(Duration::ZERO) => return None,
+                        Some(left) => sleep.as_mut().reset(tokio::time::Instant::now() + left),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What of an answer hyper takes, but a gateway must not relay: a framing that the client could read differently.
+fn check(response: &Response<Incoming>) -> Result<(), &'static str> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("it switches protocols, which nobody asked for");
+    }
+    let headers = response.headers();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (coding, length) = (codings.next(), lengths.next());
+    if lengths.next().is_some() || codings.next().is_some() || (coding.is_some() && length.is_some()) {
+        return Err("its framing can be read in two ways");
+    }
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err("its transfer coding is not chunked");
+    }
+    if length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err("its Content-Length is not a number");
+    }
+    if coding.is_some() && response.version() != Version::HTTP_11 {
+        return Err("HTTP/1.0 has no Transfer-Encoding");
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! [`Target`]: what a request asks for, read once.
+
+use std::borrow::Cow;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
+
+use super::Refused;
+use crate::rules::host::normalise_host;
+use crate::rules::path::{RequestPath, check_query};
+
+/// The path, query and host of a request, each in its one reading.
+#[derive(Debug)]
+pub struct Target<'a> {
+    path: RequestPath<'a>,
+    path_and_query: &'a PathAndQuery,
+    host: Option<Cow<'a, str>>,
+}
+
+impl<'a> Target<'a> {
+    /// Reads the target of a request and its `Host` (RFC 9112, section 3.2). An absolute-form target whose authority is not
+    /// the `Host` is refused: the standard lets the authority win, but a program behind us may see only the header.
+    pub fn read(uri: &'a Uri, host: Option<&'a HeaderValue>) -> Result<Self, Refused> {
+        let path_and_query = uri.path_and_query().ok_or(Refused::Target)?;
+        if path_and_query.as_str() == "*" {
+            return Err(Refused::Target);
+        }
+        let path = RequestPath::parse(path_and_query.path()).map_err(Refused::Path)?;
+        if let Some(query) = path_and_query.query() {
+            check_query(query).map_err(Refused::Path)?;
+        }
+        let host = match host {
+            None => None,
+            Some(value) => {
+                let text = value.to_str().map_err(|_| Refused::Host)?;
+                if uri
+                    .authority()
+                    .is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(text))
+                {
+                    return Err(Refused::Host);
+                }
+                Some(normalise_host(text).ok_or(Refused::Host)?)
+            }
+        };
+        if host.is_none() && uri.authority().is_some() {
+            return Err(Refused::Host);
+        }
+        Ok(Self {
+            path,
+            path_and_query,
+            host,
+        })
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &RequestPath<'a> {
+        &self.path
+    }
+
+    /// The host, without its port; `None` when an HTTP/1.0 client sent none.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The target that the upstream gets: origin form, byte for byte what was matched, less the prefix.
+    pub(super) fn forwarded(&self, strip_prefix: Option<&str>) -> Result<Uri, Refused> {
+        let path = match strip_prefix {
+            None => return Ok(Uri::from(self.path_and_query.clone())),
+            Some(prefix) => self.path.without_prefix(prefix).ok_or(Refused::NoRoute)?,
+        };
+        let text = match self.path_and_query.query() {
+            None => path.to_owned(),
+            Some(query) => format!("{path}?{query}"),
+        };
+        let path_and_query = PathAndQuery::try_from(text).map_err(|_| Refused::Target)?;
+        Ok(Uri::from(path_and_query))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forwarded_is_what_was_matched() {
+        let uri: Uri = "/a/%7Eb?x=%2F".parse().unwrap();
+        let host = HeaderValue::from_static("A.example:80");
+        let target = Target::read(&uri, Some(&host)).unwrap();
+        assert_eq!(target.path().decoded(), "/a/~b");
+        assert_eq!(target.host(), Some("a.example"));
+        assert_eq!(target.forwarded(None).unwrap(), "/a/%7Eb?x=%2F");
+        assert_eq!(target.forwarded(Some("/a")).unwrap(), "/%7Eb?x=%2F");
+    }
+
+    #[test]
+    fn an_absolute_target_must_name_the_host() {
+        let uri: Uri = "http://a.example/x".parse().unwrap();
+        for same in ["a.example", "A.example"] {
+            let host = HeaderValue::from_static(same);
+            assert_eq!(Target::read(&uri, Some(&host)).unwrap().forwarded(None).unwrap(), "/x");
+        }
+        let other = HeaderValue::from_static("b.example");
+        assert!(matches!(Target::read(&uri, Some(&other)), Err(Refused::Host)));
+        assert!(matches!(Target::read(&uri, None), Err(Refused::Host)));
+    }
+
+    #[test]
+    fn a_target_that_is_no_path_is_refused() {
+        let host = HeaderValue::from_static("a");
+        let star: Uri = "*".parse().unwrap();
+        assert!(matches!(Target::read(&star, Some(&host)), Err(Refused::Target)));
+        let dots: Uri = "/auth/../c".parse().unwrap();
+        assert!(matches!(Target::read(&dots, Some(&host)), Err(Refused::Path(_))));
+    }
+}

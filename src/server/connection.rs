@@ -1,0 +1,115 @@
+//! One HTTP/1 connection of a client.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::guard::{Guard, Shared as GuardShared, Timeouts};
+use super::worker::Shared;
+use super::{Phase, head, until_stopping};
+use crate::config;
+use crate::gateway::{Body, Gateway};
+use crate::upstream::Pools;
+
+/// What a connection may cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    head: head::Limits,
+    timeouts: Timeouts,
+}
+
+impl Limits {
+    pub(super) fn new(config: &config::Server) -> Self {
+        let head = head::Limits {
+            bytes: config.max_header_bytes,
+            lines: config.max_headers,
+            target: config.max_target_bytes,
+        };
+        Self {
+            head,
+            timeouts: Timeouts::new(config),
+        }
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Shared,
+    pools: Arc<Pools>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    // An answer is written whole: waiting for more to send with it only adds delay. It works without, too.
+    let _ = stream.set_nodelay(true);
+    let metrics = Arc::clone(shared.gateway.metrics());
+    metrics.connections.inc();
+    let state = Arc::new(GuardShared::default());
+    let guard = Guard::new(stream, shared.limits.head, shared.limits.timeouts, Arc::clone(&state));
+    let service = Client {
+        gateway: shared.gateway,
+        pools,
+        peer: peer.ip().to_canonical(),
+        state,
+    };
+    let connection = http1::Builder::new()
+        .pipeline_flush(true)
+        // The guard holds the limits; hyper's are only above them.
+        .max_headers(shared.limits.head.lines + 1)
+        .max_buf_size(shared.limits.head.bytes.max(32 * 1024) * 2)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(guard), service);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = until_stopping(&mut phase) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a connection broke");
+    }
+    metrics.connections.dec();
+}
+
+/// Answers the requests of one connection.
+struct Client {
+    gateway: Arc<Gateway>,
+    pools: Arc<Pools>,
+    peer: IpAddr,
+    state: Arc<GuardShared>,
+}
+
+/// Held by an answer until its last byte is out.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<GuardShared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl Service<Request<Incoming>> for Client {
+    type Response = Response<Body<Busy>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let refused = self.state.begin().map(head::Refusal::problem);
+        let busy = Busy(Arc::clone(&self.state));
+        let (gateway, pools, peer) = (Arc::clone(&self.gateway), Arc::clone(&self.pools), self.peer);
+        Box::pin(async move { Ok(gateway.handle(request, peer, refused, &pools, busy).await) })
+    }
+}

@@ -1,0 +1,100 @@
+//! What must be there before anything is served: the store, the keys, the revocations, and the rooms on top of them.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::StartError;
+use crate::auth::{self, AuthState};
+use crate::config::Config;
+use crate::gateway::{Owned, Snapshot};
+use crate::password::Hasher;
+use crate::store::Store;
+use crate::time::{Clock, Timestamp};
+use crate::token::{Blocklist, KeySet, MasterKey, Tokens, ensure_first_key, load_keys};
+
+/// The rooms, ready.
+pub(super) struct Prepared {
+    pub(super) snapshot: Snapshot,
+    pub(super) store: Store,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) blocklist: Arc<Blocklist>,
+}
+
+/// Opens, loads and builds, in the order in which one needs the other.
+pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, StartError> {
+    let now = clock.now();
+    let store = Store::connect(&config.store).await?;
+    if config.store.migrate_on_start {
+        for name in store.migrate_up(now).await? {
+            tracing::info!(%name, "migration applied");
+        }
+    }
+    store.check_schema().await?;
+    let keys = keys(config, &store, now).await?;
+    let blocklist = Arc::new(Blocklist::new(&config.revocation));
+    let known = blocklist.load(&store, now).await?;
+    tracing::debug!(known, "revocations loaded");
+    let tokens = Arc::new(Tokens::new(&config.tokens, keys, Arc::clone(&blocklist)));
+    let state = AuthState {
+        store: store.clone(),
+        tokens: Arc::clone(&tokens),
+        blocklist: Arc::clone(&blocklist),
+        hasher: Hasher::new(&config.passwords),
+        config: Arc::new(config.clone()),
+        clock: clock.clone(),
+    };
+    let templates = auth::openapi(&config.auth.path).paths.paths.into_keys();
+    let owned = Owned::new(auth::router(state), Handle::current(), &config.auth.path, templates);
+    let snapshot = Snapshot::new(config, Arc::clone(&tokens), owned)?;
+    Ok(Prepared {
+        snapshot,
+        store,
+        tokens,
+        blocklist,
+    })
+}
+
+async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<KeySet, StartError> {
+    if let Some(secret) = &config.tokens.secret {
+        return Ok(KeySet::from_secret(config.tokens.algorithm, secret)?);
+    }
+    let master = if config.keys.create {
+        let master = MasterKey::load_or_create(&config.keys.master_key_file)?;
+        ensure_first_key(store, &master, config.tokens.algorithm, now).await?;
+        master
+    } else {
+        MasterKey::load(&config.keys.master_key_file)?
+    };
+    let keys = load_keys(store, &master, now).await?;
+    if keys.is_empty() {
+        Err(StartError::NoKey)
+    } else {
+        Ok(keys)
+    }
+}
+
+impl Prepared {
+    /// Starts what goes on in the background until told to stop.
+    pub(super) fn spawn_background(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        stop: &watch::Receiver<bool>,
+    ) -> Vec<JoinHandle<()>> {
+        let polling = Arc::clone(&self.blocklist).run(self.store.clone(), clock.clone(), stop.clone());
+        let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
+        let (store, clock, mut stop) = (self.store.clone(), clock.clone(), stop.clone());
+        let cleaning = async move {
+            while tokio::time::timeout(every, stop.wait_for(|stop| *stop)).await.is_err() {
+                match store.cleanup(clock.now(), batch).await {
+                    Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
+                    Err(error) => tracing::warn!(%error, "expired rows can't be removed"),
+                }
+            }
+        };
+        vec![tokio::spawn(polling), tokio::spawn(cleaning)]
+    }
+}

@@ -1,0 +1,139 @@
+//! A worker: a thread with a runtime, listeners and upstream connections of its own.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::connection::{self, Limits};
+use super::{Phase, until_stopping};
+use crate::config::{self, Config};
+use crate::gateway::Gateway;
+use crate::upstream::Pools;
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long to wait when no connection can be accepted (file descriptors are used up, for example).
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the workers of one gateway share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) limits: Limits,
+    room: Arc<Semaphore>,
+    upstreams: Arc<[config::Upstream]>,
+}
+
+impl Shared {
+    pub(super) fn new(gateway: Arc<Gateway>, config: &Config) -> Self {
+        Self {
+            gateway,
+            limits: Limits::new(&config.server),
+            room: Arc::new(Semaphore::new(config.server.max_connections)),
+            upstreams: config.upstreams.as_slice().into(),
+        }
+    }
+}
+
+/// Serves until told to stop; returns when all connections are closed.
+pub(super) fn run(listeners: Vec<TcpListener>, shared: &Shared, mut phase: watch::Receiver<Phase>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker has no runtime");
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let pools = Arc::new(Pools::new(&shared.upstreams));
+        // Each task holds a sender; when the last is gone, the receiver hears the end.
+        let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+        for listener in listeners {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let task = Accept {
+                        listener,
+                        shared: shared.clone(),
+                        pools: Arc::clone(&pools),
+                        phase: phase.clone(),
+                        alive: alive.clone(),
+                    };
+                    tokio::spawn(task.run());
+                }
+                Err(error) => tracing::error!(%error, "a listener can't be used"),
+            }
+        }
+        drop(alive);
+        let sweep = async {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                pools.close_expired();
+            }
+        };
+        tokio::select! {
+            _ = ended.recv() => {}
+            _ = phase.wait_for(|phase| *phase == Phase::Ending) => {}
+            () = sweep => {}
+        }
+    });
+    // Dropping the runtime drops what is left of the connections.
+}
+
+/// The loop of one listener.
+struct Accept {
+    listener: tokio::net::TcpListener,
+    shared: Shared,
+    pools: Arc<Pools>,
+    phase: watch::Receiver<Phase>,
+    alive: mpsc::Sender<Infallible>,
+}
+
+impl Accept {
+    async fn run(self) {
+        let mut phase = self.phase.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = until_stopping(&mut phase) => break,
+                () = self.accept_one() => {}
+            }
+        }
+        // Clients whose handshake the kernel has finished already would be reset if the listener just closed.
+        while let Some(Ok((stream, peer))) = futures_util::FutureExt::now_or_never(self.listener.accept()) {
+            self.serve(stream, peer, None);
+        }
+    }
+
+    async fn accept_one(&self) {
+        // At the limit nothing is accepted: clients wait in the kernel's queue instead of being turned away.
+        let Ok(room) = Arc::clone(&self.shared.room).acquire_owned().await else {
+            return;
+        };
+        match self.listener.accept().await {
+            Ok((stream, peer)) => self.serve(stream, peer, Some(room)),
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, room: Option<tokio::sync::OwnedSemaphorePermit>) {
+        let served = connection::serve(
+            stream,
+            peer,
+            self.shared.clone(),
+            Arc::clone(&self.pools),
+            self.phase.clone(),
+        );
+        let alive = self.alive.clone();
+        tokio::spawn(async move {
+            served.await;
+            drop((room, alive));
+        });
+    }
+}

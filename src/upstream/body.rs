@@ -1,0 +1,175 @@
+//! [`RequestBody`]: the client's body on its way to an upstream, streamed, bounded and watched.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::rules::headers::{IdentityHeaders, clean_trailers};
+use crate::time::monotonic;
+
+/// Why a client's body could not be forwarded to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFailure {
+    /// It is larger than the route takes.
+    #[error("the request body is larger than the route takes")]
+    TooLarge,
+    /// It broke off, or its framing is wrong.
+    #[error("the request body broke off or is not framed as HTTP asks")]
+    Broken,
+}
+
+/// The body of a request to an upstream.
+#[derive(Debug)]
+pub struct RequestBody {
+    inner: Option<Incoming>,
+    left: u64,
+    watch: Option<Arc<BodyWatch>>,
+    identity: Arc<IdentityHeaders>,
+}
+
+/// What became of a request body so far, for whoever waits for the answer to it.
+#[derive(Debug)]
+pub struct BodyWatch {
+    start: Instant,
+    /// Milliseconds after `start` at which the last of the body passed.
+    moved: AtomicU64,
+    bytes: AtomicU64,
+    failure: AtomicU8,
+}
+
+impl RequestBody {
+    /// Wraps the client's body; at most `limit` bytes of it are forwarded. A body that is there is watched.
+    #[must_use]
+    pub fn new(body: Incoming, limit: Option<u64>, identity: Arc<IdentityHeaders>) -> (Self, Option<Arc<BodyWatch>>) {
+        if body.is_end_stream() {
+            return (
+                Self {
+                    inner: None,
+                    left: 0,
+                    watch: None,
+                    identity,
+                },
+                None,
+            );
+        }
+        let watch = Arc::new(BodyWatch {
+            start: monotonic(),
+            moved: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            failure: AtomicU8::new(0),
+        });
+        let body = Self {
+            inner: Some(body),
+            left: limit.unwrap_or(u64::MAX),
+            watch: Some(Arc::clone(&watch)),
+            identity,
+        };
+        (body, Some(watch))
+    }
+
+    /// No body.
+    #[must_use]
+    pub fn empty(identity: Arc<IdentityHeaders>) -> Self {
+        Self {
+            inner: None,
+            left: 0,
+            watch: None,
+            identity,
+        }
+    }
+
+    fn fail(&mut self, failure: BodyFailure) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        if let Some(watch) = &self.watch {
+            watch.failure.store(failure as u8 + 1, Ordering::Relaxed);
+        }
+        self.inner = None;
+        Poll::Ready(Some(Err(failure)))
+    }
+}
+
+impl BodyWatch {
+    /// How long ago the body last moved.
+    #[must_use]
+    pub fn still_for(&self) -> Duration {
+        self.start
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed)))
+    }
+
+    /// Bytes of the body that have passed.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How the body failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<BodyFailure> {
+        match self.failure.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(BodyFailure::TooLarge),
+            _ => Some(BodyFailure::Broken),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFailure;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        let this = self.get_mut();
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = match Pin::new(inner).poll_frame(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => None,
+            Poll::Ready(Some(Err(_))) => return this.fail(BodyFailure::Broken),
+            Poll::Ready(Some(Ok(frame))) => Some(frame),
+        };
+        if let Some(watch) = &this.watch {
+            let moved = u64::try_from(watch.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            watch.moved.store(moved, Ordering::Relaxed);
+        }
+        let Some(frame) = frame else { return Poll::Ready(None) };
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                let length = data.len() as u64;
+                let Some(left) = this.left.checked_sub(length) else {
+                    return this.fail(BodyFailure::TooLarge);
+                };
+                this.left = left;
+                if let Some(watch) = &this.watch {
+                    watch.bytes.fetch_add(length, Ordering::Relaxed);
+                }
+                Frame::data(data)
+            }
+            Err(other) => match other.into_trailers() {
+                Ok(mut trailers) => {
+                    // What the header section may not carry, a trailer section may not carry either.
+                    clean_trailers(&mut trailers, &this.identity);
+                    Frame::trailers(trailers)
+                }
+                Err(other) => other,
+            },
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
