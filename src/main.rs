@@ -1,3 +1,7 @@
 //! The `doorward` binary: parses the command line, runs it, exits with its code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorward::cli::main()
+}

@@ -1,0 +1,174 @@
+//! `doorward check`: everything that `serve` would stumble over, all of it in one go, without changing anything.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::failure::{Failure, one_line};
+use super::globals::Globals;
+use super::keys::count;
+use super::{logging, resources};
+use crate::config::{Backend, Config};
+use crate::store::{MigrationState, Store, StoreError};
+use crate::time::{Clock, Timestamp};
+use crate::token::{KeySet, MasterKey, SealError, load_keys};
+
+/// What one check found: a word on what is good, or the problem.
+type Finding = anyhow::Result<String>;
+
+pub(super) fn run(globals: &Globals, out: &mut dyn Write) -> Result<(), Failure> {
+    logging::start_quiet();
+    let config = globals.load()?.config;
+    let now = Clock::system().now();
+    let mut findings = vec![
+        ("config", Ok(describe(&config, &globals.file))),
+        (
+            "log",
+            logging::parse_filter(&config.log.filter)
+                .map(|_| config.log.filter.clone())
+                .map_err(anyhow::Error::msg),
+        ),
+    ];
+    let (store, keys) = resources::block_on(async { Ok(store_and_keys(&config, now).await) })?;
+    findings.push(("store", store));
+    findings.push(("keys", keys));
+
+    let mut problems = 0;
+    for (what, finding) in findings {
+        match finding {
+            Ok(good) => writeln!(out, "ok       {what:<7} {good}")?,
+            Err(problem) => {
+                problems += 1;
+                writeln!(out, "problem  {what:<7} {}", one_line(&problem))?;
+            }
+        }
+    }
+    if problems == 0 { Ok(()) } else { Err(Failure::Reported) }
+}
+
+fn describe(config: &Config, file: &Path) -> String {
+    let (routes, upstreams) = (config.routes.len(), config.upstreams.len());
+    format!(
+        "{}: {}, {}",
+        file.display(),
+        count(routes, "route"),
+        count(upstreams, "upstream")
+    )
+}
+
+async fn store_and_keys(config: &Config, now: Timestamp) -> (Finding, Finding) {
+    if let Backend::Sqlite(path) = &config.store.backend
+        && !path.exists()
+    {
+        return (absent_file(path), keys(config, None, now).await);
+    }
+    match resources::connect(&config.store).await {
+        Ok(store) => {
+            let (schema, current) = schema(&store, config).await;
+            let keys = keys(config, current.then_some(&store), now).await;
+            store.close().await;
+            (schema, keys)
+        }
+        Err(error) => (Err(error), keys(config, None, now).await),
+    }
+}
+
+/// An SQLite file that is not there is fine where `serve` could make it.
+fn absent_file(path: &Path) -> Finding {
+    let parent = path
+        .ancestors()
+        .skip(1)
+        .find(|parent| parent.as_os_str().is_empty() || parent.exists());
+    let is_directory = parent.is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir());
+    anyhow::ensure!(
+        is_directory,
+        "{} cannot be made: it would lie below a file",
+        path.display()
+    );
+    Ok(format!(
+        "SQLite file {} is not there yet: serve makes it",
+        path.display()
+    ))
+}
+
+/// The state of the schema, and whether the tables are there to be read.
+async fn schema(store: &Store, config: &Config) -> (Finding, bool) {
+    let place = resources::place(&config.store.backend);
+    match store.check_schema().await {
+        Ok(()) => (Ok(format!("{place}: the schema is current")), true),
+        Err(StoreError::SchemaBehind { .. } | StoreError::SchemaHalfApplied { .. })
+            if config.store.migrate_on_start =>
+        {
+            let pending = store.migration_status().await;
+            let pending = pending.map(|states| count_pending(&states));
+            let finding = pending
+                .map(|pending| format!("{place}: serve applies {} first", count(pending, "migration")))
+                .with_context(|| format!("cannot read the migrations of the {place}"));
+            (finding, false)
+        }
+        Err(error) => (Err(anyhow::Error::new(error).context(place)), false),
+    }
+}
+
+fn count_pending(states: &[MigrationState]) -> usize {
+    states.iter().filter(|state| state.applied_at.is_none()).count()
+}
+
+/// Whether there is a key to sign with, or will be. `store` is `None` where its keys can't be read (yet).
+async fn keys(config: &Config, store: Option<&Store>, now: Timestamp) -> Finding {
+    let tokens = &config.tokens;
+    if let Some(secret) = &tokens.secret {
+        KeySet::from_secret(tokens.algorithm, secret)?;
+        return Ok(format!("shared secret for {}", tokens.algorithm.as_str()));
+    }
+    let path = &config.keys.master_key_file;
+    let sealed = match store {
+        Some(store) => store.keys().await.context("cannot read the keys")?.len(),
+        None => 0,
+    };
+    let master = match MasterKey::load(path) {
+        Ok(master) => master,
+        Err(SealError::Missing(_)) if sealed == 0 && config.keys.create => {
+            return Ok(format!(
+                "master key {} is not there yet: serve makes it",
+                path.display()
+            ));
+        }
+        Err(error @ SealError::Missing(_)) if sealed == 0 => {
+            return Err(anyhow::Error::new(error).context("run `doorward keys create`"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match store {
+        Some(store) if sealed > 0 => {
+            let keys = load_keys(store, &master, now).await?;
+            Ok(format!(
+                "{} with master key {}",
+                count(keys.len(), "signing key"),
+                path.display()
+            ))
+        }
+        Some(_) if !config.keys.create => Err(anyhow::anyhow!("there is no signing key: run `doorward keys create`")),
+        Some(_) => Ok(format!(
+            "master key {}; serve makes the first signing key",
+            path.display()
+        )),
+        None => Ok(format!("master key {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_below_a_file_cannot_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(absent_file(&dir.path().join("a/b/doorward.db")).is_ok());
+        assert!(absent_file(Path::new("data-that-is-not-there/doorward.db")).is_ok());
+        assert!(absent_file(&file.join("doorward.db")).is_err());
+    }
+}

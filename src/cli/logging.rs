@@ -1,0 +1,98 @@
+//! Logs: text on a terminal, one JSON object a line otherwise, always on standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use super::failure::Failure;
+use crate::config::{Log, LogFormat};
+
+/// How log lines are written in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// For people, with colours if `ansi`.
+    Text { ansi: bool },
+    /// For machines.
+    Json,
+}
+
+/// Decides by the configuration, and where it leaves that open, by whether standard error is a terminal.
+pub(super) fn style(format: LogFormat) -> Style {
+    let terminal = io::stderr().is_terminal();
+    // https://no-color.org: any value but the empty one.
+    let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    choose(format, terminal, terminal && wants_colour)
+}
+
+const fn choose(format: LogFormat, terminal: bool, ansi: bool) -> Style {
+    match (format, terminal) {
+        (LogFormat::Text, _) | (LogFormat::Auto, true) => Style::Text { ansi },
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => Style::Json,
+    }
+}
+
+/// Reads the directives of `log.filter`.
+pub(super) fn parse_filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|error| {
+        format!(
+            "log.filter: {error}; found {filter:?}, expected a level (error, warn, info, debug, trace, off) or \
+             directives such as \"info,doorward::proxy=debug\""
+        )
+    })
+}
+
+/// Starts logging for the rest of the process.
+pub(super) fn start(config: &Log) -> Result<Style, Failure> {
+    let style = style(config.format);
+    install(style, parse_filter(&config.filter).map_err(Failure::Setting)?);
+    Ok(style)
+}
+
+/// Starts logging of warnings alone, as text: for commands that end by themselves.
+pub(super) fn start_quiet() {
+    let Style::Text { ansi } = style(LogFormat::Auto) else {
+        return install(Style::Text { ansi: false }, EnvFilter::new("warn"));
+    };
+    install(Style::Text { ansi }, EnvFilter::new("warn"));
+}
+
+fn install(style: Style, filter: EnvFilter) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // By default a line that can't be written is reported with `eprintln!`, which panics when that can't be either.
+        .log_internal_errors(false);
+    // An error means that somebody started logging before us, which then goes on.
+    let _ = match style {
+        Style::Text { ansi } => builder.with_ansi(ansi).try_init(),
+        Style::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_text_on_a_terminal_and_json_otherwise() {
+        assert_eq!(choose(LogFormat::Auto, true, true), Style::Text { ansi: true });
+        assert_eq!(choose(LogFormat::Auto, false, false), Style::Json);
+        assert_eq!(choose(LogFormat::Text, false, false), Style::Text { ansi: false });
+        assert_eq!(choose(LogFormat::Json, true, true), Style::Json);
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_told_with_its_key() {
+        assert!(parse_filter("info,doorward::proxy=debug").is_ok());
+        let error = parse_filter("info,doorward=loud").unwrap_err();
+        assert!(
+            error.contains("log.filter") && error.contains("info,doorward=loud"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! `doorward users`: the operator's hand on accounts.
+//!
+//! What takes rights away (roles, disabling, a new password, removal) revokes the tokens that exist, in the database; each
+//! running gateway knows it after its next poll (`revocation.poll_interval`).
+
+mod add;
+mod list;
+
+use std::io::Write;
+use std::str::FromStr;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::failure::Failure;
+use super::globals::Globals;
+use super::keys::count;
+use super::password_source::PasswordSource;
+use super::resources::{Opened, with_current_store};
+use super::say;
+use crate::id::{Email, Role, UserId};
+use crate::store::{Revocation, User};
+use crate::token::revoke_until;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Action {
+    /// Make an account, also where sign-up is closed; prints the user's id
+    Add(add::Args),
+    /// List all accounts, the oldest first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an account and its live sessions
+    Show {
+        #[command(flatten)]
+        user: Which,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an account's roles, or change them: its tokens so far are then refused, its sessions live on
+    Roles {
+        #[command(flatten)]
+        user: Which,
+        /// Take all roles away first
+        #[arg(long)]
+        clear: bool,
+        /// Give a role; repeatable
+        #[arg(long, value_name = "ROLE")]
+        add: Vec<Role>,
+        /// Take a role away; repeatable
+        #[arg(long, value_name = "ROLE")]
+        remove: Vec<Role>,
+    },
+    /// Keep an account from logging in, and end its sessions
+    Disable(Which),
+    /// Let a disabled account log in again
+    Enable(Which),
+    /// Set a new password, and end all sessions
+    Password {
+        #[command(flatten)]
+        user: Which,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Delete an account, and end its sessions
+    Remove(Which),
+}
+
+/// One account, named in one of two ways.
+#[derive(clap::Args, Debug)]
+pub(super) struct Which {
+    /// The account's e-mail address or id
+    #[arg(value_name = "USER")]
+    user: Name,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Id(UserId),
+    Email(Email),
+}
+
+impl FromStr for Name {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = text.parse().map(Self::Id);
+        id.or_else(|_| text.parse().map(Self::Email))
+            .map_err(|_| "expected an e-mail address or a user id")
+    }
+}
+
+pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Result<(), Failure> {
+    match action {
+        // Before the database is opened, or made.
+        Action::Add(add::Args { password, .. }) | Action::Password { password, .. } => password.check()?,
+        Action::List { .. }
+        | Action::Show { .. }
+        | Action::Roles { .. }
+        | Action::Disable(_)
+        | Action::Enable(_)
+        | Action::Remove(_) => {}
+    }
+    with_current_store(globals, async |opened| match action {
+        Action::Add(args) => add::run(args, opened, out).await,
+        Action::List { json } => list::all(opened, *json, out).await,
+        Action::Show { user, json } => list::one(opened, &user.find(opened).await?, *json, out).await,
+        Action::Roles {
+            user,
+            clear,
+            add,
+            remove,
+        } => roles(opened, &user.find(opened).await?, *clear, add, remove, out).await,
+        Action::Disable(user) => {
+            let user = user.find(opened).await?;
+            let ended = opened
+                .store
+                .disable_user(user.id, revoke_until(opened.now), opened.now)
+                .await;
+            done("disabled", &user, ended.context("cannot disable the account")?)
+        }
+        Action::Enable(user) => {
+            let user = user.find(opened).await?;
+            let found = opened.store.enable_user(user.id, opened.now).await;
+            let found = found.context("cannot enable the account")?.then(Vec::new);
+            done("enabled", &user, found)
+        }
+        Action::Password { user, password } => {
+            let user = user.find(opened).await?;
+            let (email, name) = (user.email.clone(), user.name.clone());
+            let hash = add::hash(&opened.config, password.read()?, email, name).await?;
+            let until = revoke_until(opened.now);
+            let ended = opened
+                .store
+                .change_password(user.id, hash.expose(), None, until, opened.now)
+                .await;
+            done(
+                "set a new password for",
+                &user,
+                ended.context("cannot set the password")?,
+            )
+        }
+        Action::Remove(user) => {
+            let user = user.find(opened).await?;
+            let ended = opened
+                .store
+                .delete_user(user.id, revoke_until(opened.now), opened.now)
+                .await;
+            done("removed", &user, ended.context("cannot remove the account")?)
+        }
+    })
+}
+
+impl Which {
+    async fn find(&self, opened: &Opened) -> anyhow::Result<User> {
+        let (found, name) = match &self.user {
+            Name::Id(id) => (opened.store.user_by_id(*id).await, id.to_string()),
+            Name::Email(email) => (opened.store.user_by_email(email).await, email.to_string()),
+        };
+        let found = found.context("cannot look the account up")?;
+        found.with_context(|| format!("there is no account {name}"))
+    }
+}
+
+async fn roles(
+    opened: &Opened,
+    user: &User,
+    clear: bool,
+    add: &[Role],
+    remove: &[Role],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let roles = changed(&user.roles, clear, add, remove);
+    if roles != user.roles {
+        let set = opened
+            .store
+            .set_roles(user.id, &roles, revoke_until(opened.now), opened.now)
+            .await;
+        done(
+            "changed the roles of",
+            user,
+            set.context("cannot change the roles")?.map(|_| Vec::new()),
+        )?;
+    }
+    for role in &roles {
+        writeln!(out, "{role}")?;
+    }
+    Ok(())
+}
+
+/// The roles after a change: sorted, each once.
+fn changed(roles: &[Role], clear: bool, add: &[Role], remove: &[Role]) -> Vec<Role> {
+    let kept = roles.iter().filter(|role| !clear && !remove.contains(role));
+    let mut roles: Vec<Role> = kept.chain(add).cloned().collect();
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
+/// Says what was done; `None` is a user who was removed since we looked.
+fn done(what: &str, user: &User, ended: Option<Vec<Revocation>>) -> Result<(), Failure> {
+    let ended = ended.with_context(|| format!("there is no account {} any more", user.email))?;
+    let sessions = match ended.len() {
+        0 => String::new(),
+        number => format!("; {} ended", count(number, "session")),
+    };
+    say(format_args!("{what} {}{sessions}", user.email));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_cleared_then_removed_then_added() {
+        let roles = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Role>>();
+        let now = roles(&["a", "b"]);
+        assert_eq!(
+            changed(&now, false, &roles(&["c", "a"]), &roles(&["b"])),
+            roles(&["a", "c"])
+        );
+        assert_eq!(changed(&now, true, &roles(&["z", "c"]), &[]), roles(&["c", "z"]));
+        assert_eq!(changed(&now, false, &[], &[]), now);
+    }
+
+    #[test]
+    fn an_account_is_named_by_address_or_id() {
+        assert!(matches!("Ann@Example.com".parse(), Ok(Name::Email(email)) if email.as_str() == "ann@example.com"));
+        assert!(matches!(
+            "0199c3e5-0000-7000-8000-000000000000".parse(),
+            Ok(Name::Id(_))
+        ));
+        assert!("ann".parse::<Name>().is_err());
+    }
+}
