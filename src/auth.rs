@@ -1,7 +1,7 @@
 //! The endpoints that we own: sign up, log in, refresh, log out, the user's account and sessions, keys and metadata.
 //!
-//! One file each, around what they share: bodies ([`body`]), callers ([`caller`]), failures ([`error`]). What is in
-//! [`endpoints`] is at once the router and the OpenAPI document. A success that takes something away (a logout, a changed
+//! One file each, around what they share: bodies (`body`), callers (`caller`), failures (`error`). What is in
+//! `endpoints` is at once the router and the OpenAPI document. A success that takes something away (a logout, a changed
 //! password, a deleted account) is answered after the store has committed it and this replica enforces it.
 
 mod answer;

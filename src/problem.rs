@@ -118,7 +118,8 @@ impl fmt::Display for Code {
 pub struct FieldError {
     /// The field's name.
     pub field: &'static str,
-    /// What is wrong, as a stable name: `missing`, `wrong_type`, `invalid`, `too_short`, `too_long`, `too_common`.
+    /// What is wrong, as a stable name: `missing`, `wrong_type`, `invalid`, `too_short`, `too_long`, `too_common`,
+    /// `too_similar`.
     pub code: &'static str,
     /// What is wrong, for a person. It never repeats the value.
     pub detail: Cow<'static, str>,
@@ -135,7 +136,7 @@ pub struct Problem {
     close: bool,
 }
 
-/// The body of a problem, as it is serialised.
+/// An error (RFC 9457).
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {

@@ -56,7 +56,6 @@ fn policy() -> String {
     get,
     path = "/openapi.json",
     operation_id = "openApi",
-    tag = "service",
     responses((status = 200, description = "The document.", content_type = "application/json", body = Object)),
 )]
 pub(super) async fn openapi(Extension(documents): Extension<Arc<Documents>>) -> Response {
@@ -71,7 +70,6 @@ pub(super) async fn openapi(Extension(documents): Extension<Arc<Documents>>) -> 
     get,
     path = "/docs",
     operation_id = "docsPage",
-    tag = "service",
     responses((status = 200, description = "The page.", content_type = "text/html", body = String)),
 )]
 pub(super) async fn page(Extension(documents): Extension<Arc<Documents>>) -> Response {

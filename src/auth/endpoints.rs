@@ -23,29 +23,35 @@ pub(super) struct Endpoint {
 /// Every endpoint, with or without those that describe the others.
 pub(super) fn all(with_docs: bool) -> Vec<Endpoint> {
     let mut all = vec![
-        endpoint(ping::__path_ping, ping::ping),
-        endpoint(signup::__path_signup, signup::signup),
-        endpoint(login::__path_login, login::login),
-        endpoint(refresh::__path_refresh, refresh::refresh),
-        endpoint(logout::__path_logout, logout::logout),
-        endpoint(user::__path_show, user::show),
-        endpoint(user::__path_change, user::change),
-        endpoint(user::__path_delete, user::delete),
-        endpoint(password::__path_change, password::change),
-        endpoint(sessions::__path_list, sessions::list),
-        endpoint(sessions::__path_end, sessions::end),
-        endpoint(jwks::__path_jwks, jwks::jwks),
-        endpoint(metadata::__path_metadata, metadata::metadata),
+        endpoint("service", ping::__path_ping, ping::ping),
+        endpoint("session", signup::__path_signup, signup::signup),
+        endpoint("session", login::__path_login, login::login),
+        endpoint("session", refresh::__path_refresh, refresh::refresh),
+        endpoint("session", logout::__path_logout, logout::logout),
+        endpoint("user", user::__path_show, user::show),
+        endpoint("user", user::__path_change, user::change),
+        endpoint("user", user::__path_delete, user::delete),
+        endpoint("user", password::__path_change, password::change),
+        endpoint("user", sessions::__path_list, sessions::list),
+        endpoint("user", sessions::__path_end, sessions::end),
+        endpoint("metadata", jwks::__path_jwks, jwks::jwks),
+        endpoint("metadata", metadata::__path_metadata, metadata::metadata),
     ];
     if with_docs {
-        all.push(endpoint(docs::__path_openapi, docs::openapi));
-        all.push(endpoint(docs::__path_page, docs::page));
+        all.push(endpoint("service", docs::__path_openapi, docs::openapi));
+        all.push(endpoint("service", docs::__path_page, docs::page));
     }
     all
 }
 
-/// Pairs a handler with what its attribute says. The description is a value only so that its type need not be spelled.
-fn endpoint<P: utoipa::Path, T: 'static>(_description: P, handler: impl Handler<T, AuthState>) -> Endpoint {
+/// Pairs a handler with what its attribute says, under one of the document's tags. The description is a value only so that its type need not be spelled.
+fn endpoint<P: utoipa::Path, T: 'static>(
+    tag: &'static str,
+    _description: P,
+    handler: impl Handler<T, AuthState>,
+) -> Endpoint {
+    let mut operation = P::operation();
+    operation.tags = Some(vec![tag.to_owned()]);
     let (method, filter) = match P::methods().first() {
         Some(HttpMethod::Post) => (Method::POST, MethodFilter::POST),
         Some(HttpMethod::Put) => (Method::PUT, MethodFilter::PUT),
@@ -56,7 +62,7 @@ fn endpoint<P: utoipa::Path, T: 'static>(_description: P, handler: impl Handler<
     Endpoint {
         method,
         path: P::path(),
-        operation: P::operation(),
+        operation,
         route: on(filter, handler),
     }
 }

@@ -31,7 +31,6 @@ pub(super) struct JwkSet {
     get,
     path = "/.well-known/jwks.json",
     operation_id = "publicKeys",
-    tag = "metadata",
     responses((status = 200, description = "The keys.", body = JwkSet)),
 )]
 pub(super) async fn jwks(State(state): State<AuthState>) -> Result<Response, Infallible> {

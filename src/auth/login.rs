@@ -54,7 +54,6 @@ impl Credentials {
     post,
     path = "/login",
     operation_id = "logIn",
-    tag = "session",
     request_body = Credentials,
     responses(
         (status = 200, description = "A session has begun.", body = TokensBody),

@@ -75,7 +75,6 @@ impl Scope {
     post,
     path = "/logout",
     operation_id = "logOut",
-    tag = "session",
     params(LogoutQuery),
     security(("bearer" = [])),
     responses(

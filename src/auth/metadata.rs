@@ -41,7 +41,6 @@ pub(super) struct MetadataBody {
     get,
     path = "/.well-known/openid-configuration",
     operation_id = "issuerMetadata",
-    tag = "metadata",
     responses((status = 200, description = "The metadata.", body = MetadataBody)),
 )]
 pub(super) async fn metadata(

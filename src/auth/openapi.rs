@@ -175,12 +175,19 @@ mod tests {
     #[test]
     fn every_operation_is_told_apart_and_explained() {
         let document = document();
+        let tags: Vec<&Value> = document["tags"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tag| &tag["name"])
+            .collect();
         let mut ids = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             assert!(path.starts_with("/auth/"), "{path}");
             for (method, operation) in item.as_object().unwrap() {
                 assert!(operation["summary"].is_string(), "{method} {path}");
                 assert!(operation["description"].is_string(), "{method} {path}");
+                assert!(tags.contains(&&operation["tags"][0]), "{method} {path}");
                 ids.push(operation["operationId"].as_str().unwrap().to_owned());
                 for (status, response) in operation["responses"].as_object().unwrap() {
                     let problem = !response["content"]["application/problem+json"].is_null();

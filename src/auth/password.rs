@@ -16,10 +16,10 @@ use crate::password::{Password, Verdict};
 pub(super) struct PasswordChange {
     /// Whoever only found the token does not know it.
     // `None`: what was typed can be the password of no account.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, example = "tr0mbone-Kettle")]
     current_password: Option<Password>,
     /// Judged as at sign-up.
-    #[schema(value_type = String, format = Password, min_length = 8)]
+    #[schema(value_type = String, format = Password, min_length = 8, example = "correct horse battery")]
     new_password: Password,
 }
 
@@ -48,7 +48,6 @@ impl PasswordChange {
     post,
     path = "/user/password",
     operation_id = "changePassword",
-    tag = "user",
     request_body = PasswordChange,
     security(("bearer" = [])),
     responses(

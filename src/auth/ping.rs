@@ -20,7 +20,6 @@ pub(super) struct PongBody {
     get,
     path = "/ping",
     operation_id = "ping",
-    tag = "service",
     responses((status = 200, description = "The endpoints answer.", body = PongBody)),
 )]
 pub(super) async fn ping() -> Json<PongBody> {

@@ -40,7 +40,6 @@ impl RefreshRequest {
     post,
     path = "/refresh",
     operation_id = "refresh",
-    tag = "session",
     request_body = RefreshRequest,
     responses(
         (status = 200, description = "The session goes on with these.", body = TokensBody),

@@ -61,7 +61,6 @@ impl SessionBody {
     get,
     path = "/sessions",
     operation_id = "listSessions",
-    tag = "user",
     security(("bearer" = [])),
     responses((status = 200, description = "The sessions.", body = Vec<SessionBody>)),
 )]
@@ -83,7 +82,6 @@ pub(super) async fn list(State(state): State<AuthState>, caller: Caller) -> Resu
     delete,
     path = "/sessions/{id}",
     operation_id = "endSession",
-    tag = "user",
     params(("id" = String, Path, description = "The session's id.", format = "uuid")),
     security(("bearer" = [])),
     responses(

@@ -58,7 +58,6 @@ impl NewAccount {
     post,
     path = "/signup",
     operation_id = "signUp",
-    tag = "session",
     request_body = NewAccount,
     responses(
         (status = 201, description = "The account is there, and so is a session.", body = TokensBody),

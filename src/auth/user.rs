@@ -18,7 +18,7 @@ use crate::store::UserChange;
 #[schema(as = UserChange)]
 pub(super) struct Change {
     /// The new address. The password stays the one that logs in.
-    #[schema(value_type = Option<String>, format = Email, max_length = 254, nullable = false)]
+    #[schema(value_type = Option<String>, format = Email, max_length = 254, nullable = false, example = "ann@example.org")]
     email: Option<Email>,
     #[schema(value_type = Option<String>, min_length = 1, max_length = 100, nullable = false, example = "Ann B. Lee")]
     name: Option<UserName>,
@@ -39,7 +39,6 @@ impl Change {
     get,
     path = "/user",
     operation_id = "showUser",
-    tag = "user",
     security(("bearer" = [])),
     responses((status = 200, description = "The user.", body = UserBody)),
 )]
@@ -55,7 +54,6 @@ pub(super) async fn show(caller: Caller) -> Json<UserBody> {
     patch,
     path = "/user",
     operation_id = "changeUser",
-    tag = "user",
     request_body = Change,
     security(("bearer" = [])),
     responses(
@@ -85,7 +83,6 @@ pub(super) async fn change(
     delete,
     path = "/user",
     operation_id = "deleteUser",
-    tag = "user",
     security(("bearer" = [])),
     responses((status = 204, description = "The account is gone.")),
 )]

@@ -98,11 +98,11 @@ async function send(operation, form, output, button) {
     let shown = text, body = null;
     try { body = JSON.parse(text); shown = JSON.stringify(body, null, 2); } catch { /* not JSON: shown as it is */ }
     if (answer.ok) remember(body);
-    output.replaceChildren(
+    output.replaceChildren(make("div", null,
       make("div", { class: "row" },
         make("span", { class: "status " + (answer.ok ? "ok" : "bad") }, answer.status + " " + answer.statusText),
         make("span", { class: "took" }, took + " ms · " + (answer.headers.get("content-type") || "no body"))),
-      shown ? make("pre", null, shown.length > 20000 ? shown.slice(0, 20000) + "\n…" : shown) : null);
+      shown ? make("pre", null, shown.length > 20000 ? shown.slice(0, 20000) + "\n…" : shown) : null));
   } catch (error) {
     output.replaceChildren(make("p", { class: "status bad" }, "No answer: " + error.message));
   }
@@ -166,6 +166,8 @@ async function load() {
   if (wanted && wanted.tagName === "DETAILS") wanted.open = true;
 }
 
+// Enter in the token field is not a reason to load the page again.
+byId("session").addEventListener("submit", (event) => event.preventDefault());
 byId("show").addEventListener("click", () => {
   const hidden = tokenField.type === "password";
   tokenField.type = hidden ? "text" : "password";

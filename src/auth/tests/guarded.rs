@@ -98,7 +98,12 @@ async fn bearer_and_anything_but_one_token_is_invalid() {
     let app = App::start().await;
     let held = app.sign_up("ann@example.com").await;
     let value = format!("Bearer {}", held.access);
-    for authorization in [&[&*value, &*value][..], &["Basic YTpi", &value], &["Bearer"]] {
+    for authorization in [
+        &[&*value, &*value][..],
+        &["Basic YTpi", &value],
+        &["Bearer"],
+        &["Bearer a, Bearer b"],
+    ] {
         for (status, code, _) in ask_all(&app, authorization).await {
             assert_eq!((status, code.as_str()), (401, "token_invalid"), "{authorization:?}");
         }

@@ -1,6 +1,12 @@
 //! Logout.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::support::{App, id_of};
+use crate::id::SessionId;
+use crate::time::monotonic;
+use crate::token::{Blocklist, MasterKey, Refusal, Subject, Tokens, load_keys};
 
 async fn works(app: &App, token: &str) -> bool {
     let answer = app.with_token("GET", "/auth/user", token).await;
@@ -76,15 +82,9 @@ async fn a_scope_that_is_none_ends_nothing() {
 async fn a_revocation_that_was_answered_is_known_to_a_replica_that_starts_later() {
     let app = App::start().await;
     let held = app.sign_up("ann@example.com").await;
-    let token = app
-        .state
-        .tokens
-        .authenticate(&held.access, app.state.clock.now())
-        .unwrap();
+    assert!(!known_to_a_later_replica(&app, &held.access).await);
     app.with_token("POST", "/auth/logout", &held.access).await;
-    let later = crate::token::Blocklist::new(&app.state.config.revocation);
-    later.load(&app.state.store, app.state.clock.now()).await.unwrap();
-    assert!(later.is_revoked(token.token, token.identity.session, token.generation));
+    assert!(known_to_a_later_replica(&app, &held.access).await);
 }
 
 #[tokio::test]
@@ -108,30 +108,86 @@ async fn a_session_that_ended_elsewhere_is_refused_here_after_its_logout() {
 }
 
 #[tokio::test]
-async fn a_logout_whose_client_goes_away_is_a_logout() {
+async fn a_session_that_the_store_never_had_is_refused_after_its_logout_for_good() {
     let app = App::start().await;
     let held = app.sign_up("ann@example.com").await;
-    let user = id_of(&held.user);
-    let mut request = Box::pin(app.with_token("POST", "/auth/logout", &held.access));
-    // Asked on until the store has ended the session, and dropped at that moment.
-    while !app
-        .state
-        .store
-        .live_sessions(user, app.state.clock.now())
-        .await
-        .unwrap()
-        .is_empty()
-    {
-        tokio::select! {
-            biased;
-            _ = &mut request => break,
-            () = tokio::task::yield_now() => {}
+    let now = app.state.clock.now();
+    // As another program would issue it that shares our secret.
+    let user = app.state.store.user_by_id(id_of(&held.user)).await.unwrap().unwrap();
+    let subject = Subject {
+        user: user.id,
+        email: &user.email,
+        name: &user.name,
+        roles: &user.roles,
+        session: SessionId::generate(now),
+        generation: 1,
+        session_expires_at: now + Duration::from_hours(1),
+    };
+    for path in ["/auth/logout", "/auth/logout?scope=all"] {
+        let session = SessionId::generate(now);
+        let foreign = app.state.tokens.issue(&Subject { session, ..subject }, now).unwrap();
+        let foreign = foreign.text.expose();
+        assert_eq!(app.with_token("POST", path, foreign).await.status, 204);
+        assert!(!works(&app, foreign).await);
+        assert!(known_to_a_later_replica(&app, foreign).await);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_whose_client_goes_away_happens_wholly_or_not_at_all() {
+    let app = App::start().await;
+    app.sign_up("ann@example.com").await;
+    let mut ended = 0;
+    for polls in 0..60 {
+        let held = app.log_in("ann@example.com").await;
+        let token = app
+            .state
+            .tokens
+            .authenticate(&held.access, app.state.clock.now())
+            .unwrap();
+        let mut request = Box::pin(app.with_token("POST", "/auth/logout", &held.access));
+        for _ in 0..polls {
+            tokio::select! {
+                biased;
+                _ = &mut request => break,
+                () = tokio::time::sleep(Duration::from_micros(100)) => {}
+            }
+        }
+        drop(request);
+        // Long enough for what the store had begun.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let live = app
+            .state
+            .store
+            .live_sessions(token.identity.user, app.state.clock.now())
+            .await
+            .unwrap();
+        if !live.iter().any(|session| session.id == token.identity.session) {
+            ended += 1;
+            eventually_refused(&app, &held.access).await;
         }
     }
-    drop(request);
-    let deadline = crate::time::monotonic() + std::time::Duration::from_secs(5);
-    while works(&app, &held.access).await {
-        assert!(crate::time::monotonic() < deadline, "the revocation never arrived");
-        tokio::task::yield_now().await;
+    assert!(ended > 0);
+}
+
+async fn eventually_refused(app: &App, token: &str) {
+    let deadline = monotonic() + Duration::from_secs(5);
+    while works(app, token).await {
+        assert!(
+            monotonic() < deadline,
+            "the store has revoked it, and this replica lets it in"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Whether a replica that starts now refuses the token.
+async fn known_to_a_later_replica(app: &App, token: &str) -> bool {
+    let now = app.state.clock.now();
+    let later = Arc::new(Blocklist::new(&app.state.config.revocation));
+    later.load(&app.state.store, now).await.unwrap();
+    let master = MasterKey::from_bytes(&[7; 32]).unwrap();
+    let keys = load_keys(&app.state.store, &master, now).await.unwrap();
+    let tokens = Tokens::new(&app.state.config.tokens, keys, later);
+    matches!(tokens.authenticate(token, now), Err(Refusal::Revoked))
 }
