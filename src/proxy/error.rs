@@ -122,5 +122,8 @@ fn upstream_problem(error: &UpstreamError) -> Problem {
         UpstreamError::ClientBody(failure @ BodyFailure::Broken) => {
             Problem::new(Code::BadRequest, failure.to_string()).closing()
         }
+        UpstreamError::ClientBody(failure @ BodyFailure::Stalled) => {
+            Problem::new(Code::RequestTimeout, failure.to_string()).closing()
+        }
     }
 }

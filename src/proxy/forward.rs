@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 
 use super::body::ResponseBody;
@@ -53,11 +53,17 @@ impl Errand<'_> {
     async fn deliver(&self, mut parts: Parts, body: RequestBody) -> Result<Response<ResponseBody>, UpstreamError> {
         parts.version = Version::HTTP_11;
         let mut request = Request::from_parts(parts, body);
+        // An HTTP/1.0 client may send no Host, but HTTP/1.1 is not HTTP without one (RFC 9112, section 3.2).
+        let hostless = !request.headers().contains_key(header::HOST);
         let mut last = UpstreamError::Invalid("the upstream has no servers");
         for server in self.upstream.servers_in_turn() {
             match self.upstream.servers().get(server) {
                 Some(ServerAddress::Whoami) => return whoami::answer(request).await,
-                Some(ServerAddress::Http { .. }) => {}
+                Some(ServerAddress::Http { host, port }) => {
+                    if hostless && let Ok(host) = HeaderValue::try_from(format!("{host}:{port}")) {
+                        request.headers_mut().insert(header::HOST, host);
+                    }
+                }
                 None => continue,
             }
             let mut lease = match self.pools.lease(self.index, server).await {

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::time::monotonic;
-
 /// A deadline that moves far more often than it passes: the timer is only touched when it rings or must ring earlier.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
@@ -17,7 +15,7 @@ pub(super) struct Alarm {
 
 impl Alarm {
     pub(super) fn set(&mut self, after: Duration) {
-        self.at = Some(Instant::from_std(monotonic()) + after);
+        self.at = Some(Instant::now() + after);
     }
 
     pub(super) fn clear(&mut self) {
@@ -25,7 +23,7 @@ impl Alarm {
     }
 
     pub(super) fn has_passed(&self) -> bool {
-        self.at.is_some_and(|at| Instant::from_std(monotonic()) >= at)
+        self.at.is_some_and(|at| Instant::now() >= at)
     }
 
     pub(super) fn is_set(&self) -> bool {

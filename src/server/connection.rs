@@ -54,7 +54,7 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let metrics = Arc::clone(shared.gateway.metrics());
     metrics.connections.inc();
-    let state = Arc::new(GuardShared::default());
+    let state = Arc::new(GuardShared::new());
     let guard = Guard::new(stream, shared.limits.head, shared.limits.timeouts, Arc::clone(&state));
     let service = Client {
         gateway: shared.gateway,
@@ -62,8 +62,9 @@ pub(super) async fn serve(
         peer: peer.ip().to_canonical(),
         state,
     };
+    // No `pipeline_flush`: with it, hyper buffers an answer without bounds when the client reads slower than the upstream
+    // writes.
     let connection = http1::Builder::new()
-        .pipeline_flush(true)
         // The guard holds the limits; hyper's are only above them.
         .max_headers(shared.limits.head.lines + 1)
         .max_buf_size(shared.limits.head.bytes.max(32 * 1024) * 2)

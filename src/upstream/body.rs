@@ -1,5 +1,7 @@
 //! [`RequestBody`]: the client's body on its way to an upstream, streamed, bounded and watched.
 
+use std::error::Error;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -22,6 +24,9 @@ pub enum BodyFailure {
     /// It broke off, or its framing is wrong.
     #[error("the request body broke off or is not framed as HTTP asks")]
     Broken,
+    /// The client stopped sending it.
+    #[error("the request body stopped coming")]
+    Stalled,
 }
 
 /// The body of a request to an upstream.
@@ -114,8 +119,22 @@ impl BodyWatch {
         match self.failure.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(BodyFailure::TooLarge),
-            _ => Some(BodyFailure::Broken),
+            2 => Some(BodyFailure::Broken),
+            _ => Some(BodyFailure::Stalled),
         }
+    }
+}
+
+/// The connection gives a client that stops sending up with a timeout; all else is the client's own doing.
+fn why_broken(error: &hyper::Error) -> BodyFailure {
+    let timed_out = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|source| source.kind() == io::ErrorKind::TimedOut);
+    if timed_out {
+        BodyFailure::Stalled
+    } else {
+        BodyFailure::Broken
     }
 }
 
@@ -131,7 +150,7 @@ impl Body for RequestBody {
         let frame = match Pin::new(inner).poll_frame(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(None) => None,
-            Poll::Ready(Some(Err(_))) => return this.fail(BodyFailure::Broken),
+            Poll::Ready(Some(Err(error))) => return this.fail(why_broken(&error)),
             Poll::Ready(Some(Ok(frame))) => Some(frame),
         };
         if let Some(watch) = &this.watch {

@@ -1,0 +1,130 @@
+use super::*;
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits {
+    bytes: 4096,
+    lines: 10,
+    target: 64,
+};
+
+fn read(head: &str) -> Result<Framing, Refusal> {
+    check(head.as_bytes(), &LIMITS)
+}
+
+#[test]
+fn a_plain_head_is_framed_as_it_says() {
+    assert_eq!(read("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(Framing::None));
+    assert_eq!(read("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::None));
+    assert_eq!(
+        read("POST / HTTP/1.1\r\nHost: a\r\ncontent-length:  7 \r\n\r\n"),
+        Ok(Framing::Length(7))
+    );
+    assert_eq!(
+        read("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"),
+        Ok(Framing::Chunked)
+    );
+    assert_eq!(read("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(Framing::None));
+    assert_eq!(read("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(Framing::None));
+}
+
+#[test]
+fn a_head_that_two_programs_could_read_differently_is_refused() {
+    for bad in [
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\rZ: w\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX[1]: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: \x07\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+        "GET / http/1.1\r\nHost: a\r\n\r\n",
+        "GET /\r\nHost: a\r\n\r\n",
+        "G=T / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /\\x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /é HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0cchunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\x0c\r\n\r\n",
+        "GET /`x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /?<x> HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n",
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        assert!(
+            matches!(read(bad), Err(Refusal::Bad(_))),
+            "{bad:?} gave {:?}",
+            read(bad)
+        );
+    }
+}
+
+#[test]
+fn tunnels_and_echoes_are_never_served() {
+    assert_eq!(read("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"), Err(Refusal::Method));
+    assert_eq!(read("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"), Err(Refusal::Method));
+}
+
+#[test]
+fn limits_hold_to_the_byte_and_the_line() {
+    let target = format!("/{}", "x".repeat(63));
+    assert_eq!(
+        read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")),
+        Ok(Framing::None)
+    );
+    assert_eq!(
+        read(&format!("GET {target}x HTTP/1.1\r\nHost: a\r\n\r\n")),
+        Err(Refusal::TargetTooLong)
+    );
+    let lines = |n: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(n - 1));
+    assert_eq!(read(&lines(10)), Ok(Framing::None));
+    assert_eq!(read(&lines(11)), Err(Refusal::TooLarge));
+    let padded = |n: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(n - 32));
+    assert_eq!(padded(4096).len(), 4096);
+    assert_eq!(read(&padded(4096)), Ok(Framing::None));
+    assert_eq!(read(&padded(4097)), Err(Refusal::TooLarge));
+}
+
+proptest! {
+    /// Whatever passes, httparse (which hyper uses) reads too, with the same number of lines.
+    #[test]
+    fn what_passes_is_read_alike_by_httparse(
+        method in "[A-Z]{1,7}", target in "/[ -~]{0,12}",
+        fields in proptest::collection::vec("[a-zA-Z0-9_:\\- \t\r\n]{0,24}", 0..6),
+    ) {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", fields.join("\r\n"));
+        // Only the bytes up to the first empty line are a head.
+        let end = head.find("\r\n\r\n").unwrap() + 4;
+        let head = &head.as_bytes()[..end];
+        if check(head, &LIMITS).is_ok() {
+            let mut space = [httparse::EMPTY_HEADER; 32];
+            let mut parsed = httparse::Request::new(&mut space);
+            prop_assert_eq!(parsed.parse(head), Ok(httparse::Status::Complete(head.len())));
+            prop_assert_eq!(parsed.path, Some(target.as_str()));
+            let lines = head.split(|byte| *byte == b'\n').count() - 3;
+            prop_assert_eq!(parsed.headers.len(), lines);
+        }
+    }
+}
