@@ -1,1 +1,30 @@
-//! Behaviour, over real sockets and real databases.
+//! Behaviour, over real sockets and real databases. `tools/test` installs what these need.
+
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod framing;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod main_job;
+#[cfg(test)]
+mod newman;
+#[cfg(test)]
+mod paths;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,135 @@
+//! `doorward keys` and `doorward tokens inspect`.
+
+use std::fs;
+use std::sync::Arc;
+
+use doorward::config;
+use doorward::id::{SessionId, UserId};
+use doorward::store::{Revocation, Revoked, Store};
+use doorward::time::{Clock, Timestamp};
+use doorward::token::{Blocklist, MasterKey, Subject, Tokens, create_key, load_keys, revoke_until};
+
+use super::{CONFIG, Folder, assert_holds, is_private};
+
+#[test]
+fn a_key_is_made_and_listed_without_its_private_part() {
+    let folder = Folder::new();
+    let done = folder.run("keys create");
+    assert_holds(&done.err, &["made the master key", "data/master.key", "EdDSA"]);
+    let kid = done.good().trim().to_owned();
+    assert!(is_private(&folder.path("data/master.key")));
+    let done = folder.run("keys create --algorithm HS256");
+    assert!(!done.err.contains("made the master key"), "{done:#?}");
+    let shared = done.good().trim().to_owned();
+
+    let keys = folder.json("keys list --json");
+    assert_eq!(
+        (&keys[0]["kid"], &keys[0]["algorithm"]),
+        (&kid.as_str().into(), &"EdDSA".into())
+    );
+    assert_eq!(keys[0]["state"], "active");
+    assert!(
+        keys[0]["public_jwk"]["x"].is_string() && keys[0]["public_jwk"]["d"].is_null(),
+        "{keys}"
+    );
+    assert_eq!(keys[1]["kid"], shared.as_str());
+    assert!(keys[1]["public_jwk"].is_null(), "{keys}");
+    assert_holds(&folder.run("keys list").good(), &[&kid, &shared, "HS256", "active"]);
+}
+
+#[test]
+fn a_lost_master_key_is_not_replaced_while_keys_need_it() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    fs::remove_file(folder.path("data/master.key")).unwrap();
+    assert_holds(
+        &folder.run("keys create").bad(1),
+        &["1 key sealed with a master key", "data/master.key"],
+    );
+    assert!(!folder.path("data/master.key").exists());
+}
+
+/// Issues a token as the gateway of this folder would have at that time, with a key of its own. Gives the session too.
+async fn issue(folder: &Folder, now: Timestamp) -> (String, SessionId, Store) {
+    let config = config::parse(CONFIG, &folder.path("")).unwrap();
+    let store = Store::connect(&config.store).await.unwrap();
+    let master = MasterKey::load(&folder.path("data/master.key")).unwrap();
+    create_key(&store, &master, config.tokens.algorithm, now).await.unwrap();
+    let keys = load_keys(&store, &master, now).await.unwrap();
+    let tokens = Tokens::new(&config.tokens, keys, Arc::new(Blocklist::new(&config.revocation)));
+    let session = SessionId::generate(now);
+    let subject = Subject {
+        user: UserId::generate(now),
+        email: &"ann@example.com".parse().unwrap(),
+        name: &"Ann".parse().unwrap(),
+        roles: &["admin".parse().unwrap()],
+        session,
+        generation: 1,
+        session_expires_at: revoke_until(now),
+    };
+    let token = tokens.issue(&subject, now).unwrap();
+    (token.text.expose().clone(), session, store)
+}
+
+#[tokio::test]
+async fn a_token_is_shown_and_judged_without_its_signature() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    let now = Clock::system().now();
+    let (token, session, store) = issue(&folder, now).await;
+    let signature = token.rsplit('.').next().unwrap();
+
+    let out = folder.run_with("tokens inspect", &format!("Bearer {token}\n")).good();
+    assert_holds(&out, &["\"at+jwt\"", "ann@example.com", "verdict valid until"]);
+    assert!(!out.contains(signature), "{out}");
+    folder.write("token", &token);
+    let shown = folder.json("tokens inspect token --json");
+    assert_eq!(
+        (&shown["valid"], &shown["claims"]["roles"][0]),
+        (&true.into(), &"admin".into())
+    );
+    assert!(!shown.to_string().contains(signature));
+
+    let session = Revoked::Session {
+        id: session,
+        up_to: u32::MAX,
+    };
+    let revocation = Revocation {
+        target: session,
+        expires_at: revoke_until(now),
+    };
+    store.block(&[revocation], now).await.unwrap();
+    let done = folder.run("tokens inspect token");
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert_holds(&done.out, &["verdict token revoked"]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_ours_fails_with_the_reason() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    let now = Clock::system().now();
+    let (expired, ..) = issue(&folder, Timestamp::from_unix_seconds(1_700_000_000)).await;
+    let (token, ..) = issue(&folder, now).await;
+    let tampered = format!("{}AAAA", &token[..token.len() - 4]);
+    for (token, verdict) in [
+        (expired.as_str(), "token expired"),
+        (tampered.as_str(), "signature does not fit"),
+        ("not a token", "not three non-empty parts"),
+    ] {
+        let done = folder.run_with("tokens inspect -", token);
+        assert_eq!(done.code, Some(1), "{done:#?}");
+        assert_holds(&done.out, &[verdict]);
+    }
+    assert_holds(
+        &folder.run_with("tokens inspect", " \n").bad(1),
+        &["no token on standard input"],
+    );
+    assert_holds(&folder.run("tokens inspect nowhere").bad(1), &["nowhere"]);
+}
+
+#[test]
+fn without_keys_no_token_can_be_judged() {
+    let folder = Folder::new();
+    assert_holds(&folder.run_with("tokens inspect", "a.b.c").bad(1), &["master key"]);
+}

@@ -1,0 +1,6 @@
+-- Prints one line for the test to read: requests, then errors by kind.
+done = function(summary)
+    local errors = summary.errors
+    print(string.format("counted %d %d %d %d %d %d", summary.requests,
+        errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+end

@@ -1,0 +1,136 @@
+//! The end of the process: SIGTERM lets requests finish, a second one does not.
+
+use std::time::Duration;
+
+use crate::support::process::Process;
+use crate::support::{Conversation, DEADLINE, Reply, Upstream, eventually, usual_routes, when};
+
+/// An upstream that takes this long.
+async fn slow(after: Duration) -> Upstream {
+    Upstream::start(move |_| Reply::Late(after, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone".to_vec())).await
+}
+
+/// A request in flight: it has arrived upstream, and nothing has come back.
+async fn in_flight(process: &Process, upstream: &Upstream) -> Conversation {
+    let mut conversation = Conversation::open(process.address).await;
+    conversation.send("GET /public/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    eventually(DEADLINE, "the request is upstream", || async {
+        when(upstream.seen().len() == 1)
+    })
+    .await;
+    conversation
+}
+
+#[tokio::test]
+async fn sigterm_lets_requests_in_flight_finish_and_exits_with_0() {
+    let upstream = slow(Duration::from_secs(2)).await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let mut idle = Conversation::open(process.address).await;
+    idle.send("GET /auth/ping HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(idle.answer().await.status, 200);
+    let mut busy = in_flight(&process, &upstream).await;
+
+    process.signal("TERM").await;
+    let probe = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = format!("http://{}/readyz", process.admin);
+    eventually(DEADLINE, "readiness says no", || async {
+        let answer = probe.get(&ready).send().await.ok()?;
+        let draining = answer.status() == 503;
+        when(draining && answer.text().await.ok()?.contains("shutting down"))
+    })
+    .await;
+    eventually(DEADLINE, "the listener is closed", || async {
+        when(tokio::net::TcpStream::connect(process.address).await.is_err())
+    })
+    .await;
+
+    let answer = busy.answer().await;
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"done"[..]));
+    assert!(process.ended().await.success(), "{}", process.log());
+    assert!(idle.until_end().await.answers.is_empty());
+}
+
+#[tokio::test]
+async fn what_does_not_finish_in_time_is_cut_and_the_exit_code_is_still_0() {
+    let upstream = slow(Duration::from_secs(600)).await;
+    let routes = format!("[server]\ndrain = \"500ms\"\n{}", usual_routes(&upstream));
+    let mut process = Process::serve(&routes).await;
+    let busy = in_flight(&process, &upstream).await;
+    process.signal("TERM").await;
+    assert!(process.ended().await.success(), "{}", process.log());
+    assert_ne!(busy.until_end().await.statuses(), [200]);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_process_at_once() {
+    let upstream = slow(Duration::from_secs(600)).await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let busy = in_flight(&process, &upstream).await;
+    process.signal("TERM").await;
+    eventually(DEADLINE, "the listener is closed", || async {
+        when(tokio::net::TcpStream::connect(process.address).await.is_err())
+    })
+    .await;
+    process.signal("TERM").await;
+    process.ended().await;
+    assert_ne!(busy.until_end().await.statuses(), [200]);
+}
+
+#[tokio::test]
+async fn sigint_drains_as_sigterm_does() {
+    let upstream = slow(Duration::from_millis(300)).await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let mut busy = in_flight(&process, &upstream).await;
+    process.signal("INT").await;
+    assert_eq!(busy.answer().await.status, 200);
+    assert!(process.ended().await.success(), "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_request_line_is_logged_without_query_token_or_address() {
+    let upstream = Upstream::echo().await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| format!("http://{}{path}", process.address);
+    let body = serde_json::json!({"email": "zelda-marker@example.com", "password": "wistful-otter-marker-47", "name": "Zelda"});
+    let signed_up: serde_json::Value = http
+        .post(url("/auth/signup"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let token = signed_up["access_token"].as_str().unwrap();
+    let answer = http
+        .get(url("/c/logged?secret=querymarker"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    http.get(url("/c/refused"))
+        .bearer_auth("nonsense-marker")
+        .send()
+        .await
+        .unwrap();
+    process.signal("TERM").await;
+    assert!(process.ended().await.success());
+
+    let log = process.log();
+    let signature = token.rsplit('.').next().unwrap();
+    for secret in [
+        "zelda-marker",
+        "otter-marker",
+        "querymarker",
+        "nonsense-marker",
+        signature,
+    ] {
+        assert!(!log.contains(secret), "{secret} in the log:\n{log}");
+    }
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about = |path: &str| lines.iter().filter(|line| line.to_string().contains(path)).count();
+    assert_eq!(about("/c/logged"), 1, "{log}");
+    assert_eq!(about("/c/refused"), 1, "{log}");
+}

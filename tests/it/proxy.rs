@@ -1,0 +1,7 @@
+//! The proxy path, over raw sockets on both sides.
+
+mod answers;
+mod bodies;
+mod headers;
+mod limits;
+mod upstreams;

@@ -1,0 +1,166 @@
+//! Rotation of refresh tokens.
+
+use std::time::Duration;
+
+use doorward::store::{Refreshed, Revoked, Rotation};
+
+use super::{Db, NOW, later, new_session, on_both, rotation};
+
+on_both!(
+    a_refresh_token_is_used_up_by_its_successor,
+    a_replayed_refresh_token_ends_its_session,
+    a_hundred_rotations_of_one_token_at_once_have_one_success_at_most,
+    an_unknown_or_expired_refresh_token_is_refused,
+    a_refresh_token_does_not_outlive_its_session,
+    rotations_and_new_roles_leave_no_token_with_old_roles,
+);
+
+async fn a_refresh_token_is_used_up_by_its_successor(db: &Db) {
+    let ann = db.user("ann").await;
+    let id = db.session(&ann, 1).await;
+    for (presented, generation) in [(1, 2), (2, 3), (3, 4)] {
+        let at = later(u64::from(presented));
+        let done = db
+            .store
+            .rotate_refresh_token(&rotation(presented, presented + 1, at))
+            .await
+            .unwrap();
+        let Refreshed::Rotated { session, user } = done else {
+            panic!("{done:?}")
+        };
+        assert_eq!((session.id, session.user, user.id), (id, ann.id, ann.id));
+        assert_eq!(
+            (session.generation, session.last_used_at, session.created_at),
+            (generation, at, NOW)
+        );
+    }
+    let listed = db.store.live_sessions(ann.id, NOW).await.unwrap();
+    assert_eq!((listed[0].generation, listed[0].last_used_at), (4, later(3)));
+    assert!(db.store.blocked_after(0, 10).await.unwrap().is_empty());
+}
+
+async fn a_replayed_refresh_token_ends_its_session(db: &Db) {
+    let ann = db.user("ann").await;
+    let id = db.session(&ann, 1).await;
+    let other = db.session(&ann, 100).await;
+    db.rotate(1, 2).await;
+    db.rotate(2, 3).await;
+    let done = db.rotate(1, 4).await;
+    let Refreshed::Replayed {
+        session,
+        user,
+        revocation,
+    } = done
+    else {
+        panic!("{done:?}")
+    };
+    assert_eq!((session, user), (id, ann.id));
+    assert_eq!(revocation.target, Revoked::Session { id, up_to: u32::MAX });
+    assert_eq!(revocation.expires_at, later(900));
+    assert_eq!(db.store.blocked_after(0, 10).await.unwrap()[0].revocation, revocation);
+    // Neither the thief nor the owner goes on, and nothing is revoked twice.
+    for presented in [1, 2, 3, 4] {
+        let done = db.rotate(presented, 5).await;
+        assert!(matches!(done, Refreshed::Refused), "{presented}: {done:?}");
+    }
+    assert_eq!(db.store.blocked_after(0, 10).await.unwrap().len(), 1);
+    assert_eq!(db.store.live_sessions(ann.id, NOW).await.unwrap()[0].id, other);
+}
+
+async fn a_hundred_rotations_of_one_token_at_once_have_one_success_at_most(db: &Db) {
+    let ann = db.user("ann").await;
+    db.session(&ann, 0).await;
+    let replica = db.replica().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for successor in 1..=100 {
+        let store = if successor % 2 == 0 {
+            db.store.clone()
+        } else {
+            replica.clone()
+        };
+        tasks.spawn(async move { store.rotate_refresh_token(&rotation(0, successor, NOW)).await.unwrap() });
+    }
+    let (mut rotated, mut replayed) = (0, 0);
+    for done in tasks.join_all().await {
+        match done {
+            Refreshed::Rotated { .. } => rotated += 1,
+            Refreshed::Replayed { .. } => replayed += 1,
+            Refreshed::Refused => {}
+        }
+    }
+    assert_eq!((rotated, replayed), (1, 1));
+    assert!(db.store.live_sessions(ann.id, NOW).await.unwrap().is_empty());
+    assert_eq!(db.store.blocked_after(0, 10).await.unwrap().len(), 1);
+}
+
+async fn an_unknown_or_expired_refresh_token_is_refused(db: &Db) {
+    let ann = db.user("ann").await;
+    db.session(&ann, 1).await;
+    assert!(matches!(db.rotate(9, 2).await, Refreshed::Refused));
+    let late = db
+        .store
+        .rotate_refresh_token(&rotation(1, 2, later(1000)))
+        .await
+        .unwrap();
+    assert!(matches!(late, Refreshed::Refused), "{late:?}");
+    let in_time = db
+        .store
+        .rotate_refresh_token(&rotation(1, 2, later(999)))
+        .await
+        .unwrap();
+    assert!(matches!(in_time, Refreshed::Rotated { .. }), "{in_time:?}");
+}
+
+async fn a_refresh_token_does_not_outlive_its_session(db: &Db) {
+    let ann = db.user("ann").await;
+    let mut session = new_session(&ann, 1);
+    (session.expires_at, session.refresh_expires_at) = (later(100), later(1000));
+    assert!(db.store.start_session(&session).await.unwrap());
+    let long = Rotation {
+        successor_expires_at: NOW + Duration::from_hours(1),
+        ..rotation(1, 2, later(99))
+    };
+    assert!(matches!(
+        db.store.rotate_refresh_token(&long).await.unwrap(),
+        Refreshed::Rotated { .. }
+    ));
+    let late = db
+        .store
+        .rotate_refresh_token(&rotation(2, 3, later(100)))
+        .await
+        .unwrap();
+    assert!(matches!(late, Refreshed::Refused), "{late:?}");
+}
+
+async fn rotations_and_new_roles_leave_no_token_with_old_roles(db: &Db) {
+    let ann = db.user("ann").await;
+    for round in 0..10_u8 {
+        let (from, to) = (round * 2, round * 2 + 1);
+        let id = db.session(&ann, from).await;
+        let role = format!("role{round}").parse().unwrap();
+        let one = rotation(from, to, NOW);
+        let roles = std::slice::from_ref(&role);
+        let (done, revoked) = tokio::join!(
+            db.store.rotate_refresh_token(&one),
+            db.store.set_roles(ann.id, roles, later(900), NOW)
+        );
+        let Refreshed::Rotated { session, user } = done.unwrap() else {
+            panic!("the session lives on")
+        };
+        let refused = revoked
+            .unwrap()
+            .unwrap()
+            .into_iter()
+            .find_map(|revocation| match revocation.target {
+                Revoked::Session { id: other, up_to } if other == id => Some(up_to),
+                Revoked::Session { .. } | Revoked::Token(_) => None,
+            });
+        let is_refused = refused.unwrap() >= session.generation;
+        assert_eq!(
+            is_refused,
+            !user.roles.contains(&role),
+            "{refused:?} {session:?} {:?}",
+            user.roles
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! What the tests stand on: gateways started from a TOML text, an upstream that remembers every byte, and clients that
+//! send exactly what they are told.
+
+pub(crate) mod account;
+pub(crate) mod answer;
+pub(crate) mod gateway;
+pub(crate) mod mariadb;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod tools;
+pub(crate) mod upstream;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub(crate) use account::Account;
+pub(crate) use gateway::{Backend, TestGateway, usual_routes};
+pub(crate) use raw::{Conversation, exchange};
+pub(crate) use upstream::{Reply, Seen, Upstream};
+
+/// How long a test waits for what must happen. Long: a machine under load is slow, and only a failure waits so long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives a value; panics with `what` when it has not by the deadline.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    deadline: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) -> T {
+    let wait = async {
+        loop {
+            if let Some(value) = condition().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(deadline, wait)
+        .await
+        .unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
+}
+
+/// `Some(())` when true: for conditions of [`eventually`] that have no value.
+pub(crate) fn when(condition: bool) -> Option<()> {
+    condition.then_some(())
+}
+
+/// Gives the future's value; panics with `what` when there is none by [`DEADLINE`].
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .unwrap_or_else(|_| panic!("not within {DEADLINE:?}: {what}"))
+}

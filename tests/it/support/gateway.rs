@@ -1,0 +1,255 @@
+//! A gateway inside the test's process, started from a TOML text as `serve` would start it from a file.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use doorward::server::{self, Running};
+use doorward::time::{Clock, ClockShift};
+use serde_json::Value;
+use tempfile::TempDir;
+use toml::Table;
+
+use super::Upstream;
+use super::mariadb::Database;
+
+/// The routes that most tests use, all to one upstream: `/c` is guarded, `/public` open, `/optional` takes both,
+/// `/admin` asks for a role, `/api` is guarded and taken off the path.
+pub(crate) fn usual_routes(upstream: &Upstream) -> String {
+    format!(
+        r#"
+        [upstreams.app]
+        servers = ["{}"]
+        [[routes]]
+        path = "/c"
+        upstream = "app"
+        [[routes]]
+        path = "/public"
+        upstream = "app"
+        auth = "none"
+        [[routes]]
+        path = "/optional"
+        upstream = "app"
+        auth = "optional"
+        [[routes]]
+        path = "/admin"
+        upstream = "app"
+        roles = ["admin"]
+        [[routes]]
+        path = "/api"
+        upstream = "app"
+        strip_prefix = "/api"
+        "#,
+        upstream.url()
+    )
+}
+
+/// Which database a gateway under test keeps its users in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    MariaDb,
+}
+
+/// A running gateway with a database and a folder of its own.
+pub(crate) struct TestGateway {
+    running: Option<Running>,
+    /// The public listener.
+    pub(crate) address: SocketAddr,
+    /// The private listener.
+    pub(crate) admin: SocketAddr,
+    /// Moves the gateway's clock.
+    pub(crate) shift: ClockShift,
+    /// A client without redirects, proxies or patience.
+    pub(crate) http: reqwest::Client,
+    /// The whole configuration, as TOML.
+    pub(crate) toml: String,
+    clock: Clock,
+    dir: Arc<TempDir>,
+    database: Option<Arc<Database>>,
+}
+
+impl TestGateway {
+    /// Starts a gateway on SQLite. `toml` says what the test is about; the rest is filled in.
+    pub(crate) async fn start(toml: &str) -> Self {
+        Self::start_on(Backend::Sqlite, toml).await
+    }
+
+    /// Starts a gateway on this database.
+    pub(crate) async fn start_on(backend: Backend, toml: &str) -> Self {
+        let database = match backend {
+            Backend::Sqlite => None,
+            Backend::MariaDb => Some(Database::create().await),
+        };
+        Self::start_with(toml, database).await
+    }
+
+    /// Starts a gateway on this MariaDB database or, without one, on SQLite.
+    pub(crate) async fn start_with(toml: &str, database: Option<Database>) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a folder for the test"));
+        let database = database.map(Arc::new);
+        let toml = complete(toml, database.as_deref());
+        let (clock, shift) = Clock::shifted();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(super::DEADLINE)
+            .build()
+            .expect("a client");
+        let running = launch(&toml, dir.path(), &clock).await;
+        Self {
+            address: running.addresses()[0],
+            admin: running.admin_address().expect("the admin listener is on"),
+            running: Some(running),
+            shift,
+            http,
+            toml,
+            clock,
+            dir,
+            database,
+        }
+    }
+
+    /// Another gateway with the same configuration on the same database and keys: a replica.
+    pub(crate) async fn replica(&self) -> Self {
+        let running = launch(&self.toml, self.dir.path(), &self.clock).await;
+        Self {
+            address: running.addresses()[0],
+            admin: running.admin_address().expect("the admin listener is on"),
+            running: Some(running),
+            shift: self.shift.clone(),
+            http: self.http.clone(),
+            toml: self.toml.clone(),
+            clock: self.clock.clone(),
+            dir: Arc::clone(&self.dir),
+            database: self.database.clone(),
+        }
+    }
+
+    /// Stops the gateway and starts it again: all that it held in memory is gone. It listens on other ports then.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        let running = launch(&self.toml, self.dir.path(), &self.clock).await;
+        self.address = running.addresses()[0];
+        self.admin = running.admin_address().expect("the admin listener is on");
+        self.running = Some(running);
+    }
+
+    /// Stops the gateway as SIGTERM does.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            super::within("drain", running.drain()).await;
+        }
+    }
+
+    /// `http://127.0.0.1:PORT` and the path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The same on the private listener.
+    pub(crate) fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
+    }
+
+    /// Puts this gateway's address in place of `HOST` and the token in place of `TOKEN` in a raw request.
+    pub(crate) fn fill(&self, raw: &str, token: &str) -> String {
+        raw.replace("HOST", &self.address.to_string()).replace("TOKEN", token)
+    }
+
+    /// GETs a path, with a bearer token or without: status and body.
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        let mut request = self.http.get(self.url(path));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a whole body"))
+    }
+
+    /// GETs a path exactly as it is written, which no ordinary client does: status and body.
+    pub(crate) async fn get_raw(&self, target: &str, token: &str) -> (u16, String) {
+        let raw =
+            format!("GET {target} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer TOKEN\r\nConnection: close\r\n\r\n");
+        let ended = super::exchange(self.address, self.fill(&raw, token)).await;
+        assert_eq!(ended.answers.len(), 1, "{target}: {ended:?}");
+        (
+            ended.answers[0].status,
+            String::from_utf8_lossy(&ended.answers[0].body).into_owned(),
+        )
+    }
+
+    /// POSTs JSON: status and JSON body.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let response = self
+            .http
+            .post(self.url(path))
+            .json(body)
+            .send()
+            .await
+            .expect("an answer");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("a whole body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Logs the session of this token out.
+    pub(crate) async fn log_out(&self, token: &str) {
+        let request = self.http.post(self.url("/auth/logout")).bearer_auth(token);
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), 204);
+    }
+}
+
+async fn launch(toml: &str, base: &Path, clock: &Clock) -> Running {
+    let config =
+        doorward::config::parse(toml, base).unwrap_or_else(|errors| panic!("{errors}\nin the configuration\n{toml}"));
+    server::start(config, clock.clone())
+        .await
+        .unwrap_or_else(|error| panic!("the gateway did not start: {error:?}\n{toml}"))
+}
+
+/// Fills in what a test rarely cares about: free ports, a database, the cheapest bcrypt, one worker.
+pub(crate) fn complete(toml: &str, database: Option<&Database>) -> String {
+    let mut config: Table = toml.parse().unwrap_or_else(|error| panic!("{error}\n{toml}"));
+    let mut defaults: Table = r#"
+        [server]
+        listen = "127.0.0.1:0"
+        workers = 1
+        [admin]
+        listen = "127.0.0.1:0"
+        [store]
+        url = "sqlite://data/doorward.db"
+        [keys]
+        master_key_file = "data/master.key"
+        [passwords]
+        bcrypt_cost = 4
+        "#
+    .parse()
+    .expect("the defaults are TOML");
+    if let Some(database) = database {
+        let store: Table = format!("url = {:?}\nmigrate_on_start = true", database.url())
+            .parse()
+            .expect("the store's defaults are TOML");
+        defaults.insert("store".into(), store.into());
+        merge(
+            &mut defaults,
+            "[keys]\ncreate = true".parse().expect("the keys' defaults are TOML"),
+        );
+    }
+    merge(&mut config, defaults);
+    toml::to_string(&config).expect("what was parsed can be written")
+}
+
+/// Adds what is not there.
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (Some(_), _) => {}
+            (None, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}

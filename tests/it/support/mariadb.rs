@@ -1,0 +1,272 @@
+//! Private MariaDB servers, in folders and on ports of their own: one that the tests of a run share, each with a database
+//! of its own, and one for each test that hurts its server.
+//!
+//! They end with the test process, however it ends.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use doorward::config::{Backend, MySql, MySqlTls, Store};
+use doorward::secret::Secret;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::sync::OnceCell;
+
+const USER: &str = "doorward";
+/// Looked for in what must not hold it.
+pub(crate) const PASSWORD: &str = "p4ss-of-the-database";
+
+/// A running server.
+pub(crate) struct Server {
+    port: u16,
+    pid_file: PathBuf,
+    /// The shell that ends the server once its standard input does.
+    guard: Child,
+}
+
+/// A database of its own on a server.
+pub(crate) struct Database {
+    port: u16,
+    name: String,
+}
+
+impl Database {
+    /// An empty one on the server that all tests share, which the first call starts.
+    pub(crate) async fn create() -> Self {
+        static SHARED: OnceCell<Server> = OnceCell::const_new();
+        Self::create_in(SHARED.get_or_init(Server::start).await).await
+    }
+
+    /// An empty one on this server.
+    pub(crate) async fn create_in(server: &Server) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut connection = connect(server.port, "mysql")
+            .await
+            .expect("the server takes connections");
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut connection)
+            .await
+            .expect("a database can be made");
+        Self {
+            port: server.port,
+            name,
+        }
+    }
+
+    /// What `store.url` says for it.
+    pub(crate) fn url(&self) -> String {
+        format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    /// The configuration that `store.url` stands for.
+    pub(crate) fn config(&self) -> Store {
+        Store {
+            backend: Backend::MySql(MySql {
+                host: "127.0.0.1".to_owned(),
+                port: self.port,
+                socket: None,
+                user: USER.to_owned(),
+                password: Some(Secret::new(PASSWORD.to_owned())),
+                database: self.name.clone(),
+                tls: MySqlTls::Preferred,
+                tls_ca: None,
+            }),
+            max_connections: 10,
+            connect_timeout: Duration::from_secs(20),
+            query_timeout: Duration::from_secs(20),
+            migrate_on_start: false,
+            cleanup_every: Duration::from_mins(1),
+            cleanup_batch: 1000,
+        }
+    }
+
+    /// Ends every connection to it from the server's side.
+    pub(crate) async fn kill_connections(&self) {
+        let mut connection = connect(self.port, "mysql").await.expect("the server takes connections");
+        let list = "SELECT id FROM information_schema.processlist WHERE db = ?";
+        let ids: Vec<i64> = sqlx::query_scalar(list)
+            .bind(&self.name)
+            .fetch_all(&mut connection)
+            .await
+            .expect("the server lists its connections");
+        for id in ids {
+            // One may have ended by itself.
+            drop(
+                sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}")))
+                    .execute(&mut connection)
+                    .await,
+            );
+        }
+    }
+
+    /// Runs statements that the gateway would not.
+    pub(crate) async fn run(&self, sql: &str) {
+        let mut connection = connect(self.port, &self.name)
+            .await
+            .expect("the server takes connections");
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .expect("the statement is right");
+        connection.close().await.expect("the connection can be closed");
+    }
+}
+
+impl Server {
+    /// Starts one and waits until it takes connections.
+    pub(crate) async fn start() -> Self {
+        for _ in 0..3 {
+            if let Some(server) = Self::try_start().await {
+                return server;
+            }
+        }
+        panic!("MariaDB does not start: see what it wrote above");
+    }
+
+    /// `None` when it ended, as it does when somebody else took the port in the meantime.
+    async fn try_start() -> Option<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("doorward-mariadb")
+            .tempdir()
+            .expect("a folder")
+            .keep();
+        let made = dir.clone();
+        tokio::task::spawn_blocking(move || install(&made))
+            .await
+            .expect("the installation ran");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("a bound address").port();
+        drop(listener);
+        let mut server = Self {
+            port,
+            pid_file: dir.join("pid"),
+            guard: spawn(&dir, port),
+        };
+        for _ in 0..600 {
+            if connect(server.port, "mysql").await.is_ok() {
+                return Some(server);
+            }
+            if server.guard.try_wait().expect("a child can be asked").is_some() {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("MariaDB takes no connections within 30 s");
+    }
+
+    /// Stops its clock: connections stay open and nothing answers, until [`Self::thaw`].
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a frozen server go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(&self.pid_file).expect("a running server has a pid file");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), pid.trim()])
+            .status()
+            .expect("kill runs");
+        assert!(sent.success(), "no signal to {pid}");
+    }
+}
+
+async fn connect(port: u16, database: &str) -> sqlx::Result<MySqlConnection> {
+    let options = MySqlConnectOptions::new()
+        .host("127.0.0.1")
+        .port(port)
+        .username(USER)
+        .password(PASSWORD)
+        .database(database);
+    options.disable_statement_logging().connect().await
+}
+
+/// Makes the system tables and the user.
+fn install(dir: &Path) {
+    let made = program("mariadb-install-db")
+        .arg("--no-defaults")
+        .arg(format!("--datadir={}", dir.join("data").display()))
+        .args([
+            "--user=root",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+        ])
+        .args(["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0"])
+        .output()
+        .expect("mariadb-install-db runs");
+    assert!(made.status.success(), "mariadb-install-db: {made:?}");
+    let mut init = std::fs::File::create(dir.join("init.sql")).expect("the folder takes a file");
+    writeln!(
+        init,
+        "CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';"
+    )
+    .expect("it takes a line");
+    writeln!(init, "GRANT ALL ON *.* TO '{USER}'@'%';").expect("it takes a line");
+}
+
+/// The server under a shell that kills it, and removes its folder, once nobody holds the other end of its input: that is
+/// when the test process is gone, also when it was killed.
+fn spawn(dir: &Path, port: u16) -> Child {
+    // A shell gives what it runs in the background an empty input: 3 is the real one. 4 is where a person reads.
+    const GUARD: &str = r#"dir=$1; shift; trap '' INT TERM HUP; exec 3<&0 4>&2 2>/dev/null
+        "$@" </dev/null 3<&- 4>&- >"$dir/log" 2>&1 & server=$!
+        (cat <&3 4>&-; kill -KILL $server) & guard=$!
+        wait $server; grep ERROR "$dir/log" >&4; rm -rf "$dir"; kill -KILL $guard"#;
+    let server = program("mariadbd");
+    Command::new("sh")
+        .args(["-c", GUARD, "sh"])
+        .arg(dir)
+        .arg(server.get_program())
+        .args([
+            "--no-defaults",
+            "--user=root",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+        ])
+        .arg(format!("--port={port}"))
+        .arg(format!("--datadir={}", dir.join("data").display()))
+        .arg(format!("--socket={}", dir.join("socket").display()))
+        .arg(format!("--pid-file={}", dir.join("pid").display()))
+        .arg(format!("--init-file={}", dir.join("init.sql").display()))
+        // Small and fast: what these tests ask of durability they ask of SQLite.
+        .args([
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-log-file-size=8M",
+            "--innodb-flush-log-at-trx-commit=0",
+        ])
+        .args(["--skip-log-bin", "--performance-schema=OFF", "--max-connections=1000"])
+        // Not what we want, so that it shows what we leave to the server.
+        .args([
+            "--character-set-server=latin1",
+            "--collation-server=latin1_swedish_ci",
+            "--sql-mode=",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("a shell runs")
+}
+
+/// A command that runs `name` from the PATH or, where Debian keeps servers, from /usr/sbin.
+fn program(name: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = path
+        .split(':')
+        .chain(["/usr/sbin", "/sbin"])
+        .map(|dir| Path::new(dir).join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed: run tools/test, which installs what is missing"));
+    Command::new(found)
+}

@@ -1,0 +1,126 @@
+//! The real binary as a process, for what only a process has: signals, exit codes, standard output, memory.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use toml::Table;
+
+use super::gateway::complete;
+use super::{DEADLINE, eventually, when, within};
+
+/// A command that runs the binary.
+pub(crate) fn doorward() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    // Settings of whoever runs the tests are not part of them.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// A running `doorward serve`.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    dir: TempDir,
+}
+
+impl Process {
+    /// Starts the binary with this configuration, the rest filled in, and waits until it is ready.
+    pub(crate) async fn serve(toml: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let (address, admin) = (free_address(), free_address());
+        let mut config: Table = complete(toml, None).parse().expect("what was written can be parsed");
+        for (section, address) in [("server", address), ("admin", admin)] {
+            config[section]["listen"] = address.to_string().into();
+        }
+        let text = toml::to_string(&config).expect("what was parsed can be written");
+        let file = dir.path().join("gateway.toml");
+        std::fs::write(&file, text).expect("the folder takes a file");
+        let log = File::create(dir.path().join("log")).expect("the folder takes a file");
+        let mut child = doorward()
+            .arg("--config")
+            .arg(&file)
+            .arg("serve")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        let probe = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let ready = format!("http://{admin}/readyz");
+        eventually(DEADLINE, "the gateway is ready", || {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("the gateway ended with {status}: {}", read_log(dir.path()));
+            }
+            let request = probe.get(&ready).send();
+            async move { when(request.await.is_ok_and(|answer| answer.status() == 200)) }
+        })
+        .await;
+        Self {
+            child,
+            address,
+            admin,
+            dir,
+        }
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let mut kill = super::tools::program("kill");
+        kill.arg(format!("-{name}")).arg(self.id().to_string());
+        super::tools::stdout_of(kill).await;
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        within("the gateway ends", self.child.wait())
+            .await
+            .expect("a child can be waited for")
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        read_log(self.dir.path())
+    }
+
+    /// The memory that it holds now, in bytes (`VmRSS`).
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse::<u64>().ok());
+        kilobytes.expect("Linux says how much memory a process holds") * 1024
+    }
+}
+
+fn read_log(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("log")).unwrap_or_default()
+}
+
+/// An address that nothing listens on. Its port is below those that the system hands out by itself, so that no other
+/// test is given it in the meantime.
+pub(crate) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 400).expect("below 400") * 20;
+    loop {
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
