@@ -25,6 +25,8 @@ mod paths;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,52 @@
+//! What the README says of keys, codes and endpoints is what the code has.
+
+use std::fs;
+
+use doorward::config::{reference, reference_markdown};
+use doorward::problem::Code;
+
+use crate::support::tools::root;
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+#[test]
+fn the_configuration_reference_is_the_one_of_the_code() {
+    let expected = reference_markdown();
+    let readme = readme();
+    assert!(
+        readme.contains(expected.trim()),
+        "the README's configuration reference should read:\n\n{expected}"
+    );
+    for key in reference() {
+        let name = key.key.rsplit('.').next().unwrap().to_owned();
+        assert!(readme.contains(&format!("`{name}`")), "{}", key.key);
+    }
+}
+
+#[test]
+fn every_error_code_is_explained_with_its_status() {
+    let readme = readme();
+    for code in Code::ALL {
+        let row = format!("| `{code}` | {} |", code.status().as_u16());
+        assert!(readme.contains(&row), "no row {row}");
+    }
+}
+
+#[test]
+fn every_endpoint_has_a_row() {
+    let readme = readme();
+    for (path, item) in doorward::auth::openapi("/auth").paths.paths {
+        let methods = [
+            ("GET", item.get),
+            ("POST", item.post),
+            ("PATCH", item.patch),
+            ("DELETE", item.delete),
+        ];
+        for (method, _) in methods.iter().filter(|(_, operation)| operation.is_some()) {
+            let row = format!("| `{method} {path}` |");
+            assert!(readme.contains(&row), "no row {row}");
+        }
+    }
+}
