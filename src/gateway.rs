@@ -27,7 +27,7 @@ use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
 use crate::time::{Clock, monotonic};
 use crate::token::Tokens;
-use crate::upstream::{Pools, Upstream, Upstreams};
+use crate::upstream::{Pools, Upstream, UpstreamError, Upstreams};
 use record::Record;
 use request_id::RequestIds;
 
@@ -202,7 +202,11 @@ impl Snapshot {
             Ok(response) => Ok(response.map(body::Kind::Proxied)),
             Err(refused) => {
                 let problem = refused.problem();
-                if let (Refused::Upstream(error), Some(upstream)) = (&refused, upstream) {
+                // A body that the client breaks off is not the upstream's failure.
+                if let Refused::Upstream(error) = &refused
+                    && !matches!(error, UpstreamError::ClientBody(_))
+                    && let Some(upstream) = upstream
+                {
                     record.upstream_failed(upstream.name(), problem.code(), error);
                 }
                 Err(problem)

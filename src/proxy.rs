@@ -177,6 +177,16 @@ impl Proxy {
         let upstream = self.upstreams.get(route.upstream).ok_or(Refused::NoRoute)?;
         trace.upstream = Some(route.upstream);
         let (body, watch) = RequestBody::new(body, route.max_body, Arc::clone(&self.identity));
+        if watch.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH) {
+            // Said for every method: hyper would send a GET without its body.
+            parts
+                .headers
+                .insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        if parts.headers.contains_key(header::TE) {
+            // It is for the next connection alone (RFC 9110, section 10.1.4).
+            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
         trace.body.clone_from(&watch);
         let errand = forward::Errand {
             permit,

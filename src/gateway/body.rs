@@ -25,6 +25,13 @@ impl Kind {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Proxied(ResponseBody::whole(bytes))
     }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Proxied(body) => body.is_end_stream(),
+            Self::Owned(body) => body.is_end_stream(),
+        }
+    }
 }
 
 /// The body of an answer. When it is dropped, sent or not, the request is logged and counted, and `D` is dropped.
@@ -36,7 +43,10 @@ pub struct Body<D> {
 }
 
 impl<D> Body<D> {
-    pub(super) fn new(kind: Kind, record: Record, done: D) -> Self {
+    pub(super) fn new(kind: Kind, mut record: Record, done: D) -> Self {
+        if kind.is_end_stream() {
+            record.ended();
+        }
         Self {
             kind,
             record,
@@ -60,16 +70,18 @@ impl<D: Unpin> HttpBody for Body<D> {
         match &frame {
             Poll::Ready(Some(Ok(frame))) => this.record.sent(frame.data_ref().map_or(0, Bytes::len)),
             Poll::Ready(Some(Err(error))) => this.record.broken(error.as_ref()),
-            Poll::Ready(None) | Poll::Pending => {}
+            Poll::Ready(None) => this.record.ended(),
+            Poll::Pending => {}
+        }
+        // Whoever knows the length stops asking after the last byte.
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) && this.kind.is_end_stream() {
+            this.record.ended();
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Proxied(body) => body.is_end_stream(),
-            Kind::Owned(body) => body.is_end_stream(),
-        }
+        self.kind.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -2,6 +2,7 @@
 //! address of a person is in either.
 
 use std::error::Error;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +32,7 @@ pub(super) struct Record {
     status: StatusCode,
     code: Option<Code>,
     sent: u64,
-    broken: bool,
+    complete: bool,
 }
 
 impl Record {
@@ -59,7 +60,7 @@ impl Record {
             status: StatusCode::REQUEST_TIMEOUT,
             code: None,
             sent: 0,
-            broken: true,
+            complete: false,
         }
     }
 
@@ -78,15 +79,18 @@ impl Record {
 
     pub(super) fn status(&mut self, status: StatusCode) {
         self.status = status;
-        self.broken = false;
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
+    /// The answer's body has been given out to its end.
+    pub(super) fn ended(&mut self) {
+        self.complete = true;
+    }
+
     pub(super) fn broken(&mut self, error: &(dyn Error + 'static)) {
-        self.broken = true;
         tracing::warn!(
             request_id = text(&self.request_id),
             upstream = self.upstream.as_deref(),
@@ -104,6 +108,26 @@ impl Record {
             error = chain(error),
             "an upstream did not answer"
         );
+    }
+}
+
+/// A path without what may be a person's address or a token: a segment with an at sign, or as long as no name is.
+struct Masked<'a>(&'a str);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let private = |segment: &str| segment.len() > 64 || segment.contains('@') || segment.contains("%40");
+        if !private(self.0) {
+            // The usual path, shorter than one such segment.
+            return f.write_str(self.0);
+        }
+        for (index, segment) in self.0.split('/').enumerate() {
+            if index > 0 {
+                f.write_str("/")?;
+            }
+            f.write_str(if private(segment) { "…" } else { segment })?;
+        }
+        Ok(())
     }
 }
 
@@ -128,14 +152,14 @@ impl Drop for Record {
             tracing::info!(
                 target: "doorward::access",
                 method = self.method.as_str(),
-                path = self.uri.path(),
+                path = %Masked(self.uri.path()),
                 route = label,
                 status = self.status.as_u16(),
                 code = self.code.map(Code::as_str),
                 ms = took.as_secs_f64() * 1000.0,
                 bytes_in = self.trace.body.as_ref().map_or(0, |body| body.bytes()),
                 bytes_out = self.sent,
-                complete = !self.broken,
+                complete = self.complete,
                 client = %self.client,
                 user = self.trace.user.map(tracing::field::display),
                 upstream = self.upstream.as_deref(),
@@ -143,5 +167,19 @@ impl Drop for Record {
                 "request"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_logged_without_addresses_and_tokens() {
+        assert_eq!(Masked("/orders/7").to_string(), "/orders/7");
+        assert_eq!(Masked("/users/ann@example.com/x").to_string(), "/users/…/x");
+        assert_eq!(Masked("/users/ann%40example.com").to_string(), "/users/…");
+        assert_eq!(Masked(&format!("/reset/{}", "a".repeat(65))).to_string(), "/reset/…");
+        assert_eq!(Masked(&"/abc".repeat(30)).to_string(), "/abc".repeat(30));
     }
 }

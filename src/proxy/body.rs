@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
-use crate::upstream::Lease;
+use crate::upstream::{BodyWatch, Lease};
 
 /// Why an answer broke off. The client sees a broken connection, never a body that looks whole.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ enum Kind {
     Whole(Option<Bytes>),
     Upstream {
         inner: Incoming,
-        lease: Option<Lease>,
+        loan: Option<Loan>,
         deadline: Option<Pin<Box<Sleep>>>,
         identity: Arc<IdentityHeaders>,
     },
@@ -51,27 +51,38 @@ impl ResponseBody {
     pub(super) fn upstream(
         inner: Incoming,
         lease: Lease,
+        request: Option<Arc<BodyWatch>>,
         deadline: Option<Instant>,
         identity: Arc<IdentityHeaders>,
     ) -> Self {
-        let mut lease = Some(lease);
+        let mut loan = Some(Loan { lease, request });
         if inner.is_end_stream() {
-            give_back(&mut lease);
+            give_back(&mut loan);
         }
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
         Self(Kind::Upstream {
             inner,
-            lease,
+            loan,
             deadline,
             identity,
         })
     }
 }
 
-fn give_back(lease: &mut Option<Lease>) {
-    if let Some(lease) = lease.take() {
+/// The connection that the answer comes on, and what became of the request on it.
+#[derive(Debug)]
+struct Loan {
+    lease: Lease,
+    request: Option<Arc<BodyWatch>>,
+}
+
+fn give_back(loan: &mut Option<Loan>) {
+    if let Some(Loan { lease, request }) = loan.take()
+        && request.is_none_or(|request| request.has_ended())
+    {
         lease.give_back();
     }
+    // Otherwise the answer came early, and the rest of the request is for nobody: the connection closes.
 }
 
 impl Body for ResponseBody {
@@ -79,14 +90,14 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let (inner, lease, deadline, identity) = match &mut self.get_mut().0 {
+        let (inner, loan, deadline, identity) = match &mut self.get_mut().0 {
             Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Upstream {
                 inner,
-                lease,
+                loan,
                 deadline,
                 identity,
-            } => (inner, lease, deadline, identity),
+            } => (inner, loan, deadline, identity),
         };
         let frame = match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Pending => {
@@ -100,7 +111,7 @@ impl Body for ResponseBody {
                 };
             }
             Poll::Ready(None) => {
-                give_back(lease);
+                give_back(loan);
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Upstream(error)))),
@@ -108,7 +119,7 @@ impl Body for ResponseBody {
         };
         // A server that knows the length stops asking after the last byte, so the end must be seen here.
         if inner.is_end_stream() {
-            give_back(lease);
+            give_back(loan);
         }
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {

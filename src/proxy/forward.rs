@@ -32,7 +32,7 @@ pub(super) struct Errand<'a> {
 /// How an attempt on one connection failed.
 enum Failed {
     /// Nothing was sent: the request is as it was.
-    Unsent(Box<Request<RequestBody>>),
+    Unsent(Box<Request<RequestBody>>, UpstreamError),
     /// Something may have been sent.
     Sent(UpstreamError),
 }
@@ -66,29 +66,43 @@ impl Errand<'_> {
                 }
                 None => continue,
             }
-            let mut lease = match self.pools.lease(self.index, server).await {
-                Ok(lease) => lease,
-                // Nothing was sent yet, so the next server may have it.
-                Err(error) => {
-                    last = error;
-                    continue;
-                }
-            };
+            // First a connection that is idle, if there is one, then a new one.
+            let mut reuse = true;
             loop {
-                let spare = if lease.reused { self.copy(&request) } else { None };
-                match self.attempt(lease, request).await {
-                    Ok(response) => return Ok(response),
-                    Err(Failed::Unsent(back)) => request = *back,
-                    Err(Failed::Sent(error)) => match (spare, error) {
-                        // The server closed the idle connection while the request was on its way: ask again on a new one.
-                        (Some(spare), UpstreamError::Broken(_)) => request = spare,
-                        (_, error) => return Err(error),
-                    },
+                let lease = match self.connection(server, reuse).await {
+                    Ok(lease) => lease,
+                    // What was sent, if anything, may be sent again: the next server may have it.
+                    Err(error) => {
+                        last = error;
+                        break;
+                    }
+                };
+                let again = lease.is_reused();
+                let spare = if again { self.copy(&request) } else { None };
+                match (self.attempt(lease, request).await, spare) {
+                    (Ok(response), _) => return Ok(response),
+                    (Err(Failed::Unsent(back, error)), _) => (request, last) = (*back, error),
+                    // The server closed the idle connection while the request was on its way: ask again on a new one.
+                    (Err(Failed::Sent(error @ UpstreamError::Broken(_))), Some(spare)) => {
+                        (request, last) = (spare, error);
+                    }
+                    (Err(Failed::Sent(error)), _) => return Err(error),
                 }
-                lease = self.pools.fresh(self.index, server).await?;
+                if !again {
+                    break;
+                }
+                reuse = false;
             }
         }
         Err(last)
+    }
+
+    async fn connection(&self, server: usize, reuse: bool) -> Result<Lease, UpstreamError> {
+        if reuse {
+            self.pools.lease(self.index, server).await
+        } else {
+            self.pools.fresh(self.index, server).await
+        }
     }
 
     /// A copy to send again, where doing it twice is the same as once (RFC 9110, section 9.2.2) and there is no body.
@@ -108,7 +122,7 @@ impl Errand<'_> {
     }
 
     async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Failed> {
-        let sending = lease.sender.try_send_request(request);
+        let sending = lease.send(request);
         let response = match self.within(self.upstream.response_timeout(), sending).await {
             None => return Err(Failed::Sent(UpstreamError::Timeout(self.upstream.response_timeout()))),
             Some(Ok(response)) => response,
@@ -116,14 +130,21 @@ impl Errand<'_> {
                 return Err(match error.take_message() {
                     // A body that was begun can't be sent again.
                     Some(back) if self.watch.as_ref().is_none_or(|watch| watch.bytes() == 0) => {
-                        Failed::Unsent(Box::new(back))
+                        Failed::Unsent(Box::new(back), UpstreamError::Broken(error.into_error()))
                     }
                     _ => Failed::Sent(self.classify(error.into_error())),
                 });
             }
         };
         check(&response).map_err(|why| Failed::Sent(UpstreamError::Invalid(why)))?;
-        Ok(response.map(|body| ResponseBody::upstream(body, lease, self.deadline, Arc::clone(self.identity))))
+        let mut response = response.map(|body| {
+            let (deadline, identity) = (self.deadline, Arc::clone(self.identity));
+            ResponseBody::upstream(body, lease, self.watch.clone(), deadline, identity)
+        });
+        // The version is each connection's own (RFC 9110, section 2.5): with the upstream's 1.0, an answer that breaks off
+        // would look whole to the client.
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response)
     }
 
     fn classify(&self, error: hyper::Error) -> UpstreamError {
@@ -162,6 +183,12 @@ fn check(response: &Response<Incoming>) -> Result<(), &'static str> {
         return Err("it switches protocols, which nobody asked for");
     }
     let headers = response.headers();
+    let empty = |length: &HeaderValue| length.as_bytes().iter().all(|digit| *digit == b'0');
+    if response.status() == StatusCode::NO_CONTENT
+        && (headers.contains_key(header::TRANSFER_ENCODING) || !headers.get(header::CONTENT_LENGTH).is_none_or(empty))
+    {
+        return Err("it says 204 and announces a body, which would be the next answer on the connection");
+    }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let (coding, length) = (codings.next(), lengths.next());

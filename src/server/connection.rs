@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -20,6 +21,9 @@ use super::{Phase, head, until_stopping};
 use crate::config;
 use crate::gateway::{Body, Gateway};
 use crate::upstream::Pools;
+
+/// How long a connection that has just been made may take to bring its first request when the gateway stops.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +64,7 @@ pub(super) async fn serve(
         gateway: shared.gateway,
         pools,
         peer: peer.ip().to_canonical(),
-        state,
+        state: Arc::clone(&state),
     };
     // No `pipeline_flush`: with it, hyper buffers an answer without bounds when the client reads slower than the upstream
     // writes.
@@ -73,7 +77,7 @@ pub(super) async fn serve(
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = until_stopping(&mut phase) => {
+        () = stop(&mut phase, &state) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -82,6 +86,14 @@ pub(super) async fn serve(
         tracing::debug!(%peer, %error, "a connection broke");
     }
     metrics.connections.dec();
+}
+
+/// Waits until the gateway stops; on a connection that has brought no request yet, a moment longer: one is likely on its
+/// way, and its client has been told of no end.
+async fn stop(phase: &mut watch::Receiver<Phase>, state: &GuardShared) {
+    until_stopping(phase).await;
+    // Late is as good as never: the connection closes then.
+    let _ = tokio::time::timeout(FIRST_REQUEST, state.first_call()).await;
 }
 
 /// Answers the requests of one connection.

@@ -77,8 +77,21 @@ pub(super) enum Progress {
         /// Why.
         why: Refusal,
     },
-    /// Somewhere in a body the framing broke. What was given before may have been used already.
-    Broken,
+    /// The first `good` are; then the framing of a body breaks.
+    Broken {
+        /// How many bytes are good.
+        good: usize,
+    },
+}
+
+impl Progress {
+    /// How many of `all` bytes are good.
+    pub(super) fn good(self, all: usize) -> usize {
+        match self {
+            Self::All => all,
+            Self::Partial { good } | Self::Refused { good, .. } | Self::Broken { good } => good,
+        }
+    }
 }
 
 impl Tracker {
@@ -120,7 +133,7 @@ impl Tracker {
                 State::Chunks(chunk) => match self.chunk(chunk, rest) {
                     Ok(Some(length)) => at += length,
                     Ok(None) => return Progress::Partial { good: at },
-                    Err(()) => return Progress::Broken,
+                    Err(()) => return Progress::Broken { good: at },
                 },
             }
         }
@@ -328,7 +341,10 @@ mod tests {
             &long,
             &many,
         ] {
-            assert_eq!(feed(&format!("{CHUNKED}{bad}")).0, Progress::Broken, "{bad:?}");
+            assert!(
+                matches!(feed(&format!("{CHUNKED}{bad}")).0, Progress::Broken { .. }),
+                "{bad:?}"
+            );
         }
     }
 
@@ -379,7 +395,7 @@ mod tests {
                 match last {
                     Progress::All => held.clear(),
                     Progress::Partial { good } => drop(held.drain(..good)),
-                    Progress::Refused { .. } | Progress::Broken => break,
+                    Progress::Refused { .. } | Progress::Broken { .. } => break,
                 }
                 rest = later;
                 if rest.is_empty() { break; }

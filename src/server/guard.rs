@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
@@ -58,6 +59,8 @@ pub(super) struct Shared {
     finished: AtomicU64,
     /// Requests that the service has been called with.
     calls: AtomicU64,
+    /// Told of the first of them.
+    called: Notify,
     /// The number of the stand-in request, and why there is one.
     refused: OnceLock<(u64, Refusal)>,
 }
@@ -69,6 +72,7 @@ impl Shared {
             started: Instant::now(),
             finished: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            called: Notify::new(),
             refused: OnceLock::new(),
         }
     }
@@ -87,10 +91,25 @@ impl Shared {
     pub(super) fn begin(&self) -> Option<Refusal> {
         self.busy.store(true, Ordering::Relaxed);
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            self.called.notify_one();
+        }
         self.refused
             .get()
             .filter(|(refused, _)| *refused == number)
             .map(|(_, why)| *why)
+    }
+
+    /// Whether the service has been called with this many requests.
+    fn has_called(&self, heads: u64) -> bool {
+        self.calls.load(Ordering::Relaxed) >= heads
+    }
+
+    /// Waits until the service has been called.
+    pub(super) async fn first_call(&self) {
+        if self.calls.load(Ordering::Relaxed) == 0 {
+            self.called.notified().await;
+        }
     }
 
     /// Notes that the answer is out.
@@ -122,6 +141,8 @@ pub(super) struct Guard<S> {
     /// Bytes that are good and did not go straight to hyper.
     passed: BytesMut,
     refused: bool,
+    /// The framing of a body broke; what came before it is still to be used.
+    broken: bool,
     lingering: bool,
     wait: Option<Wait>,
     read_alarm: Alarm,
@@ -138,6 +159,7 @@ impl<S> Guard<S> {
             held: BytesMut::new(),
             passed: BytesMut::new(),
             refused: false,
+            broken: false,
             lingering: false,
             wait: None,
             read_alarm: Alarm::default(),
@@ -154,12 +176,10 @@ impl<S> Guard<S> {
 
     /// Nothing more to read for now: is the client late?
     fn late(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
-        let wait = if !self.held.is_empty() {
-            Wait::Head
-        } else if self.tracker.between_requests() {
-            Wait::Request
-        } else {
-            Wait::Body
+        let wait = match (self.tracker.between_requests(), self.held.is_empty()) {
+            (false, _) => Wait::Body,
+            (true, false) => Wait::Head,
+            (true, true) => Wait::Request,
         };
         if self.wait != Some(wait) {
             self.wait = Some(wait);
@@ -183,7 +203,7 @@ impl<S> Guard<S> {
     }
 
     /// Sorts what was read into `buf` after its first `before` bytes. Whether hyper gets something.
-    fn sort(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> io::Result<bool> {
+    fn sort(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> bool {
         // A body that trickles on is alive; a head has its time from the first byte on.
         if self.wait != Some(Wait::Head) {
             self.wait = None;
@@ -192,30 +212,32 @@ impl<S> Guard<S> {
             self.held.extend_from_slice(&buf.filled()[before..]);
             buf.set_filled(before);
             let progress = self.tracker.advance(&self.held);
-            let good = match progress {
-                Progress::All => self.held.len(),
-                Progress::Partial { good } | Progress::Refused { good, .. } => good,
-                Progress::Broken => return Err(broken()),
-            };
+            let good = progress.good(self.held.len());
             self.passed.unsplit(self.held.split_to(good));
-            if let Progress::Refused { why, .. } = progress {
-                self.refuse(why);
+            if good > 0 {
+                // The next head has a time of its own.
+                self.wait = None;
             }
-            return Ok(false);
+            self.stop_at(progress);
+            return false;
         }
-        match self.tracker.advance(&buf.filled()[before..]) {
-            Progress::All => return Ok(true),
-            Progress::Partial { good } => {
-                self.held.extend_from_slice(&buf.filled()[before + good..]);
-                buf.set_filled(before + good);
-            }
-            Progress::Refused { good, why } => {
-                buf.set_filled(before + good);
-                self.refuse(why);
-            }
-            Progress::Broken => return Err(broken()),
+        let fresh = &buf.filled()[before..];
+        let progress = self.tracker.advance(fresh);
+        let good = progress.good(fresh.len());
+        if let Progress::Partial { .. } = progress {
+            self.held.extend_from_slice(&fresh[good..]);
         }
-        Ok(buf.filled().len() > before)
+        buf.set_filled(before + good);
+        self.stop_at(progress);
+        good > 0
+    }
+
+    fn stop_at(&mut self, progress: Progress) {
+        match progress {
+            Progress::All | Progress::Partial { .. } => {}
+            Progress::Refused { why, .. } => self.refuse(why),
+            Progress::Broken { .. } => self.broken = true,
+        }
     }
 }
 
@@ -240,12 +262,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 // The stand-in was the last request: whatever follows is not read.
                 return Poll::Pending;
             }
+            if this.broken {
+                // hyper also reads while an earlier request is being answered, to learn of a hang-up: that answer is good.
+                return if this.shared.has_called(this.tracker.heads()) {
+                    Poll::Ready(Err(broken()))
+                } else {
+                    Poll::Pending
+                };
+            }
             let before = buf.filled().len();
             match Pin::new(&mut this.io).poll_read(cx, buf) {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) if buf.filled().len() == before => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {
-                    if this.sort(buf, before)? {
+                    if this.sort(buf, before) {
                         return Poll::Ready(Ok(()));
                     }
                 }

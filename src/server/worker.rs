@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::unconstrained;
 
 use super::connection::{self, Limits};
 use super::{Phase, until_stopping};
@@ -96,29 +98,32 @@ impl Accept {
     async fn run(self) {
         let mut phase = self.phase.clone();
         loop {
-            tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = until_stopping(&mut phase) => break,
-                () = self.accept_one() => {}
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // At the limit nothing more is accepted: clients wait here, and in the kernel's queue, instead of
+                    // being turned away. On the way down there is always room for those who are here.
+                    let room = tokio::select! {
+                        biased;
+                        room = Arc::clone(&self.shared.room).acquire_owned() => room.ok(),
+                        () = until_stopping(&mut phase) => None,
+                    };
+                    self.serve(stream, peer, room);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
-        // Clients whose handshake the kernel has finished already would be reset if the listener just closed.
-        while let Some(Ok((stream, peer))) = futures_util::FutureExt::now_or_never(self.listener.accept()) {
+        // Clients whose handshake the kernel has finished already would be reset if the listener just closed. All of them,
+        // so outside the scheduler's budget for one turn.
+        while let Some(Ok((stream, peer))) = unconstrained(self.listener.accept()).now_or_never() {
             self.serve(stream, peer, None);
-        }
-    }
-
-    async fn accept_one(&self) {
-        // At the limit nothing is accepted: clients wait in the kernel's queue instead of being turned away.
-        let Ok(room) = Arc::clone(&self.shared.room).acquire_owned().await else {
-            return;
-        };
-        match self.listener.accept().await {
-            Ok((stream, peer)) => self.serve(stream, peer, Some(room)),
-            Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
-                tokio::time::sleep(PAUSE).await;
-            }
         }
     }
 

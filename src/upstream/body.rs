@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,7 @@ pub struct BodyWatch {
     /// Milliseconds after `start` at which the last of the body passed.
     moved: AtomicU64,
     bytes: AtomicU64,
+    ended: AtomicBool,
     failure: AtomicU8,
 }
 
@@ -67,6 +68,7 @@ impl RequestBody {
             start: monotonic(),
             moved: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
             failure: AtomicU8::new(0),
         });
         let body = Self {
@@ -113,6 +115,12 @@ impl BodyWatch {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether all of the body has passed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// How the body failed, if it did.
     #[must_use]
     pub fn failure(&self) -> Option<BodyFailure> {
@@ -156,6 +164,10 @@ impl Body for RequestBody {
         if let Some(watch) = &this.watch {
             let moved = u64::try_from(watch.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             watch.moved.store(moved, Ordering::Relaxed);
+            // Whoever knows the length stops asking after the last byte, so the end must be seen here.
+            if frame.is_none() || this.inner.as_ref().is_none_or(Body::is_end_stream) {
+                watch.ended.store(true, Ordering::Relaxed);
+            }
         }
         let Some(frame) = frame else { return Poll::Ready(None) };
         let frame = match frame.into_data() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::{RequestBody, UpstreamError};
@@ -14,9 +15,23 @@ const MAX_HEADERS: usize = 128;
 /// The largest head of an upstream's answer, in bytes.
 const MAX_HEAD: usize = 128 * 1024;
 
+/// A connection to a server. Dropping it closes it, whatever it is doing: a server that has answered but does not take the
+/// rest of the request would otherwise hold it, and the client's connection behind it, for as long as it likes.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<RequestBody>,
+    task: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// Connects within `limit` (name resolution and all addresses of the name included) and leaves the connection running on
 /// the worker that calls.
-pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<SendRequest<RequestBody>, UpstreamError> {
+pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<Connection, UpstreamError> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let stream = match timeout(limit, TcpStream::connect((host, port))).await {
         Err(_) => return Err(UpstreamError::ConnectTimeout(limit)),
@@ -31,11 +46,14 @@ pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<Se
         .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Broken)?;
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         // Whoever waits for an answer on it learns of the error through the answer.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(sender)
+    Ok(Connection {
+        sender,
+        task: task.abort_handle(),
+    })
 }

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 
-use super::connection::connect;
+use super::connection::{Connection, connect};
 use super::{RequestBody, UpstreamError};
 use crate::config;
 use crate::config::ServerAddress;
@@ -30,17 +32,15 @@ struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     since: Instant,
 }
 
 /// A connection for one exchange. [`Lease::give_back`] returns it to its pool; dropping it closes it.
 #[derive(Debug)]
 pub struct Lease {
-    /// Sends the request.
-    pub sender: SendRequest<RequestBody>,
-    /// Whether it has carried an exchange before, so that the server may just have closed it.
-    pub reused: bool,
+    connection: Connection,
+    reused: bool,
     pool: Arc<Pool>,
 }
 
@@ -101,8 +101,8 @@ impl Pool {
 
     async fn lease(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
         match self.take_ready() {
-            Some(sender) => Ok(Lease {
-                sender,
+            Some(connection) => Ok(Lease {
+                connection,
                 reused: true,
                 pool: Arc::clone(self),
             }),
@@ -111,25 +111,25 @@ impl Pool {
     }
 
     async fn fresh(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
-        let sender = connect(&self.host, self.port, self.connect_timeout).await?;
+        let connection = connect(&self.host, self.port, self.connect_timeout).await?;
         Ok(Lease {
-            sender,
+            connection,
             reused: false,
             pool: Arc::clone(self),
         })
     }
 
     /// The connection used last that is ready. One that still sends the rest of a body whose answer came early stays.
-    fn take_ready(&self) -> Option<SendRequest<RequestBody>> {
+    fn take_ready(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut at = idle.len();
         while at > 0 {
             at -= 1;
-            let connection = &idle[at];
-            if connection.sender.is_closed() || connection.since.elapsed() > self.idle_timeout {
+            let sender = &idle[at].connection.sender;
+            if sender.is_closed() || idle[at].since.elapsed() > self.idle_timeout {
                 idle.remove(at);
-            } else if connection.sender.is_ready() {
-                return idle.remove(at).map(|idle| idle.sender);
+            } else if sender.is_ready() {
+                return idle.remove(at).map(|idle| idle.connection);
             }
         }
         None
@@ -137,20 +137,34 @@ impl Pool {
 
     fn close_expired(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() <= self.idle_timeout);
+        idle.retain(|idle| !idle.connection.sender.is_closed() && idle.since.elapsed() <= self.idle_timeout);
     }
 }
 
 impl Lease {
+    /// Whether the connection has carried an exchange before, so that the server may just have closed it.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Sends the request.
+    pub fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<> {
+        self.connection.sender.try_send_request(request)
+    }
+
     /// Keeps the connection for the next exchange, unless it is closed or enough are idle.
     pub fn give_back(self) {
-        if self.sender.is_closed() {
+        if self.connection.sender.is_closed() {
             return;
         }
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.pool.max_idle {
             idle.push_back(Idle {
-                sender: self.sender,
+                connection: self.connection,
                 since: monotonic(),
             });
         }

@@ -134,3 +134,21 @@ async fn a_request_line_is_logged_without_query_token_or_address() {
     assert_eq!(about("/c/logged"), 1, "{log}");
     assert_eq!(about("/c/refused"), 1, "{log}");
 }
+
+#[tokio::test]
+async fn a_connection_made_just_before_the_end_still_gets_its_answer() {
+    let upstream = Upstream::echo().await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        waiting.push(Conversation::open(process.address).await);
+    }
+    process.signal("TERM").await;
+    for conversation in &mut waiting {
+        conversation.send("GET /auth/ping HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    }
+    for mut conversation in waiting {
+        assert_eq!(conversation.answer().await.status, 200);
+    }
+    assert!(process.ended().await.success(), "{}", process.log());
+}

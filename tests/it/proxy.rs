@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod edges;
 mod headers;
 mod limits;
 mod upstreams;

@@ -52,8 +52,19 @@ const NAMES: &[(&str, Kind)] = &[
     ("x-authenticated-userid", Kind::Spoof),
     ("x-client-ip", Kind::Forwarding),
     ("x-cluster-client-ip", Kind::Forwarding),
+    ("x-consumer-custom-id", Kind::Spoof),
+    ("x-consumer-groups", Kind::Spoof),
+    ("x-consumer-id", Kind::Spoof),
+    ("x-consumer-username", Kind::Spoof),
+    ("x-credential-identifier", Kind::Spoof),
+    ("x-forwarded-access-token", Kind::Spoof),
+    ("x-forwarded-email", Kind::Spoof),
+    ("x-forwarded-groups", Kind::Spoof),
+    ("x-forwarded-preferred-username", Kind::Spoof),
+    ("x-forwarded-user", Kind::Spoof),
     ("x-goog-authenticated-user-email", Kind::Spoof),
     ("x-goog-authenticated-user-id", Kind::Spoof),
+    ("x-goog-iap-jwt-assertion", Kind::Spoof),
     ("x-host", Kind::Forwarding),
     ("x-http-host-override", Kind::Forwarding),
     ("x-http-method", Kind::Spoof),
@@ -87,7 +98,15 @@ const NAMES: &[(&str, Kind)] = &[
 ];
 
 /// Families of names: what is not in [`NAMES`] but begins like this.
-const FAMILIES: &[(&str, Kind)] = &[("x-envoy-", Kind::Forwarding), ("x-forwarded-", Kind::Forwarding)];
+const FAMILIES: &[(&str, Kind)] = &[
+    ("tailscale-user-", Kind::Spoof),
+    ("x-amzn-oidc-", Kind::Spoof),
+    ("x-auth-request-", Kind::Spoof),
+    ("x-authentik-", Kind::Spoof),
+    ("x-envoy-", Kind::Forwarding),
+    ("x-forwarded-", Kind::Forwarding),
+    ("x-ms-client-principal", Kind::Spoof),
+];
 
 /// The longest name in [`NAMES`].
 const LONGEST: usize = 40;

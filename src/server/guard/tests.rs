@@ -92,3 +92,35 @@ async fn a_client_that_does_not_read_is_given_up() {
     let error = guard.write_all(&[0; 10_000]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 }
+
+#[tokio::test(start_paused = true)]
+async fn heads_that_follow_one_another_in_pieces_have_a_time_each() {
+    let (mut client, mut guard, _) = guarded(Duration::from_secs(10));
+    client.write_all(&GOOD[..5]).await.unwrap();
+    for _ in 0..5 {
+        let mut early = [0; 1];
+        let waited = tokio::time::timeout(Duration::from_secs(6), guard.read(&mut early)).await;
+        assert!(waited.is_err(), "nothing is whole yet");
+        // The rest of one head, and the beginning of the next.
+        client.write_all(&GOOD[5..]).await.unwrap();
+        client.write_all(&GOOD[..5]).await.unwrap();
+        assert_eq!(read_exactly(&mut guard, GOOD.len()).await, GOOD);
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_a_broken_chunk_is_still_used() {
+    let (mut client, mut guard, shared) = guarded(Duration::from_secs(600));
+    let post = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write_all(&[GOOD, post, b"Z\r\n"].concat()).await.unwrap();
+    assert_eq!(
+        read_exactly(&mut guard, GOOD.len() + post.len()).await,
+        [GOOD, post].concat()
+    );
+    shared.begin();
+    let probing = tokio::time::timeout(Duration::from_millis(1), guard.read(&mut [0; 1])).await;
+    assert!(probing.is_err(), "the first request is still being answered");
+    shared.begin();
+    let error = guard.read(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
