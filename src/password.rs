@@ -1,4 +1,4 @@
-//! Passwords: what one may be ([`Password`], [`judge`]), and bcrypt off the async threads ([`Hasher`]).
+//! Passwords: what one may be ([`Password`], [`judge()`]), and bcrypt off the async threads ([`Hasher`]).
 //!
 //! The promise: no more than the configured number of hashes run at once, no more than the configured number wait, and a
 //! verification that fails costs the same whether the account exists, has a malformed hash, or has a cheaper one. It does

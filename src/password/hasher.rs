@@ -83,7 +83,7 @@ impl Hasher {
         }))
     }
 
-    /// Judges a password that somebody wants to have, by [`judge`] and the configured length. Waits its turn like a hash:
+    /// Judges a password that somebody wants to have, by [`judge()`] and the configured length. Waits its turn like a hash:
     /// a long password takes milliseconds, which is long for an async thread.
     pub async fn judge(
         &self,

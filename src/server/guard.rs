@@ -2,7 +2,7 @@
 //! client that stalls is given up.
 //!
 //! A refused head is replaced by a plain request of our own, [`STAND_IN`], which hyper hands to the service in its turn; the
-//! service asks [`Shared::refusal`] and answers it with the problem. So a refusal comes after the answers to the requests
+//! service asks [`Shared::begin`] and answers it with the problem. So a refusal comes after the answers to the requests
 //! before it on the connection, in order, whatever was pipelined. Bytes that pass are handed on where they were read, without
 //! a copy, unless a head arrives in pieces.
 
