@@ -11,7 +11,6 @@ mod caller;
 mod docs;
 mod endpoints;
 mod error;
-mod json;
 mod jwks;
 mod login;
 mod logout;

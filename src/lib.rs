@@ -6,9 +6,10 @@
 //! * L3, requests: [`auth`] (the endpoints that we own) and [`proxy`] (the pipeline), which never import each other
 //! * L2, resources: [`token`], [`store`], [`upstream`], [`password`]
 //! * L1, rules without async or network: [`config`], [`rules`], [`problem`], [`metrics`]
-//! * L0, values: [`id`], [`secret`], [`time`]
+//! * L0, values: [`id`], [`json`], [`secret`], [`time`]
 
 pub mod id;
+pub mod json;
 pub mod secret;
 pub mod time;
 

@@ -13,7 +13,6 @@ mod claims;
 mod compact;
 mod header;
 mod issue;
-mod json;
 mod jwk;
 mod key;
 mod keys;

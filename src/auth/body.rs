@@ -12,8 +12,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use super::error::Failure;
-use super::json;
 use crate::id::{Email, UserName};
+use crate::json;
 use crate::password::{InvalidPassword, MAX_BYTES, Password, Weakness};
 use crate::problem::{Code, FieldError, Problem};
 use crate::secret::Secret;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::Reason;
 use super::key::Key;
 use super::keys::KeySet;
-use super::{Reason, json};
+use crate::json;
 
 /// Header parameters that would change how the rest is read, or that bring a key of the sender's choice. All others
 /// that we do not know are ignored, as RFC 7515, section 4, asks.
@@ -16,7 +17,7 @@ const FORBIDDEN: [&str; 7] = ["b64", "enc", "zip", "jwk", "jku", "x5c", "x5u"];
 ///
 /// The header's word decides nothing: its `kid` picks one of our keys, and its `alg` has to be that key's.
 pub(super) fn key_for<'a>(header: &[u8], keys: &'a KeySet) -> Result<&'a Arc<Key>, Reason> {
-    let header = json::parse_object(header).ok_or(Reason::HeaderJson)?;
+    let header = json::object(header).map_err(|_| Reason::HeaderJson)?;
     if header.contains_key("crit") {
         return Err(Reason::Critical);
     }

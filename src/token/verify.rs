@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::claims::Verified;
 use super::compact::Compact;
 use super::keys::KeySet;
-use super::{Reason, Refusal, Settings, header, json};
+use super::{Reason, Refusal, Settings, header};
+use crate::json;
 
 /// Checks form, key, signature and claims, in this order: no claim is read before the signature fits. Time is left to
 /// [`Verified::check_time`].
@@ -15,7 +16,7 @@ pub(super) fn verify(settings: &Settings, keys: &KeySet, token: &str) -> Result<
     if !key.verifies(&compact) {
         return Err(Refusal::Invalid(Reason::Signature));
     }
-    let claims = json::parse_object(&compact.payload).ok_or(Refusal::Invalid(Reason::PayloadJson))?;
+    let claims = json::object(&compact.payload).map_err(|_| Refusal::Invalid(Reason::PayloadJson))?;
     Verified::from_claims(claims, settings, key).map_err(Refusal::Invalid)
 }
 
@@ -32,7 +33,7 @@ pub struct Unverified {
 pub fn read_unverified(token: &str) -> Result<Unverified, Reason> {
     let compact = Compact::parse(token)?;
     Ok(Unverified {
-        header: json::parse_object(&compact.header).ok_or(Reason::HeaderJson)?,
-        claims: json::parse_object(&compact.payload).ok_or(Reason::PayloadJson)?,
+        header: json::object(&compact.header).map_err(|_| Reason::HeaderJson)?,
+        claims: json::object(&compact.payload).map_err(|_| Reason::PayloadJson)?,
     })
 }

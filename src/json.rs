@@ -1,7 +1,7 @@
-//! JSON as the endpoints take it: no member of any object twice.
+//! JSON objects that every program reads alike: no member twice at any depth, nothing after the end, no number out of range.
 //!
-//! RFC 8259, section 4 leaves open what a repeated member means. Two programs that read the same body must not read two
-//! passwords in it.
+//! RFC 8259, section 4, leaves open what a repeated member means, and RFC 7515, section 5.2, lets a verifier take the last of
+//! two or refuse both. Taking either one would let a text say one thing here and another thing elsewhere.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Number, Value};
 
 /// The object that `text` is. The error says where the text stops being one; it repeats nothing of it but names of members.
-pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, Malformed> {
+pub fn object(text: &[u8]) -> Result<Map<String, Value>, Malformed> {
     let Strict(value) = serde_json::from_slice(text).map_err(|error| Malformed::NotJson {
         line: error.line(),
         column: error.column(),
@@ -24,7 +24,7 @@ pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, Malformed> {
 
 /// A body that is not a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// Not JSON, or a member is there twice.
     #[error("not JSON, or an object with a member twice, at line {line} column {column}")]
     NotJson {
@@ -68,8 +68,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -161,6 +163,46 @@ mod tests {
             }
             let written = serde_json::to_vec(&members).unwrap();
             prop_assert_eq!(object(&written).unwrap(), serde_json::from_slice::<Map<_, _>>(&written).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_two_programs_could_read_differently_is_refused() {
+        let deep = format!("{}{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+        for bad in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "\"x\"",
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":[{"b":1,"b":2}]}"#,
+            r#"{"a":1}{}"#,
+            r#"{"a":1} x"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1/**/}"#,
+            r#"{"a":1e400}"#,
+            r#"{"a":0x10}"#,
+            r#"{"a":+1}"#,
+            r#"{"a":01}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":"\ud800"}"#,
+            "{\"a\":\"\n\"}",
+            "\u{feff}{\"a\":1}",
+            "\0{\"a\":1}",
+            &deep,
+        ] {
+            assert_eq!(object(bad.as_bytes()).ok(), None, "{bad:.60}");
+        }
+        assert_eq!(object(b"{\"a\":\"\xff\"}").ok(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = object(&bytes);
         }
     }
 }
