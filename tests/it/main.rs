@@ -23,6 +23,8 @@ mod newman;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod problems;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod readme;

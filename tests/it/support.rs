@@ -14,6 +14,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use account::Account;
+pub(crate) use answer::Answer;
 pub(crate) use gateway::{Backend, TestGateway, usual_routes};
 pub(crate) use raw::{Conversation, exchange};
 pub(crate) use upstream::{Reply, Seen, Upstream};

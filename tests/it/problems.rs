@@ -1,0 +1,222 @@
+//! Every error code, each from a request that a client can send: a code that no request reaches is not an interface.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::problem::Code;
+use serde_json::{Value, json};
+
+use crate::support::account::PASSWORD;
+use crate::support::mariadb::{Database, Server};
+use crate::support::process::free_address;
+use crate::support::{Account, Answer, Conversation, DEADLINE, Reply, TestGateway, Upstream, eventually};
+
+/// Codes with the answers that carried them.
+#[derive(Default)]
+struct Collected(BTreeMap<String, Answer>);
+
+impl Collected {
+    /// Sends one request on a connection of its own; the answer is a problem with this code.
+    async fn expect(&mut self, gateway: &TestGateway, code: &str, request: impl AsRef<[u8]>) {
+        let mut conversation = Conversation::open(gateway.address).await;
+        conversation.send(request).await;
+        let answer = conversation.answer().await;
+        assert_eq!(answer.problem(), code, "{answer:?}");
+        self.0.insert(code.to_owned(), answer);
+    }
+
+    /// Every code is there, and every answer is as problems are.
+    fn check(&self) {
+        for code in Code::ALL {
+            match code.as_str() {
+                // Above, through another client.
+                "busy" => {}
+                // What no request should be able to cause.
+                "internal" => assert!(!self.0.contains_key("internal")),
+                name => assert!(self.0.contains_key(name), "no request was answered with {name}"),
+            }
+        }
+        for (code, answer) in &self.0 {
+            let text = format!("{answer:?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{text}");
+            assert!(!answer.json()["title"].as_str().unwrap().is_empty(), "{text}");
+            assert!(!answer.json()["detail"].as_str().unwrap().is_empty(), "{text}");
+            let challenged = answer.header("www-authenticate").is_some();
+            let should_be = answer.status == 401 && code.starts_with("token_") || code == "forbidden";
+            assert_eq!(challenged, should_be, "{text}");
+        }
+    }
+}
+
+/// A request with a JSON body.
+fn post(gateway: &TestGateway, path: &str, body: &Value) -> String {
+    let body = body.to_string();
+    let length = body.len();
+    let raw = format!(
+        "POST {path} HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    gateway.fill(&raw, "")
+}
+
+/// Limits and a queue that are easily reached, and one upstream that is not there.
+fn routes(upstream: &Upstream) -> String {
+    format!(
+        r#"
+        [server]
+        header_timeout = "300ms"
+        max_body = "1KiB"
+        [passwords]
+        bcrypt_cost = 10
+        concurrency = 1
+        queue = 1
+        [upstreams.app]
+        servers = ["{}"]
+        response_timeout = "300ms"
+        [upstreams.down]
+        servers = ["http://{}"]
+        [[routes]]
+        path = "/c"
+        upstream = "app"
+        [[routes]]
+        path = "/open"
+        upstream = "app"
+        auth = "none"
+        methods = ["GET", "POST"]
+        [[routes]]
+        path = "/admin"
+        upstream = "app"
+        roles = ["admin"]
+        [[routes]]
+        path = "/down"
+        upstream = "down"
+        auth = "none"
+        "#,
+        upstream.url(),
+        free_address(),
+    )
+}
+
+/// A guarded route, with a token.
+const GUARDED: &str = "GET /c HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer TOKEN\r\n\r\n";
+
+/// Requests that need nothing but to be sent. The session of `ended` has been logged out.
+fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec<(&'static str, String)> {
+    let get = |path: &str, headers: &str| {
+        let raw = format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n{headers}\r\n");
+        gateway.fill(&raw, &user.token)
+    };
+    let bearer = "Authorization: Bearer TOKEN\r\n";
+    vec![
+        ("bad_request", "GET /c HTTP/1.1\r\nHost : x\r\n\r\n".to_owned()),
+        ("ambiguous_path", get("/open/../c", "")),
+        ("token_missing", get("/c", "")),
+        ("token_invalid", get("/c", "Authorization: Bearer x.y.z\r\n")),
+        (
+            "token_revoked",
+            get("/c", &format!("Authorization: {}\r\n", ended.bearer())),
+        ),
+        ("forbidden", get("/admin", bearer)),
+        ("not_found", get("/nowhere", "")),
+        ("method_not_allowed", get("/open", "").replacen("GET", "PUT", 1)),
+        (
+            "upgrade_refused",
+            get("/open", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ),
+        ("target_too_long", get(&format!("/open/{}", "a".repeat(9000)), "")),
+        ("headers_too_large", get("/open", &"X: y\r\n".repeat(200))),
+        ("request_timeout", "GET /open HTTP/1.1\r\n".to_owned()),
+        ("body_too_large", post(gateway, "/open", &json!("x".repeat(2000)))),
+        ("upstream_unreachable", get("/down", "")),
+        ("upstream_invalid", get("/c/garbage", bearer)),
+        ("upstream_timeout", get("/c/silence", bearer)),
+        ("malformed", post(gateway, "/auth/login", &json!("no object"))),
+        ("invalid_fields", post(gateway, "/auth/signup", &json!({"email": "x"}))),
+        (
+            "unsupported_media_type",
+            post(gateway, "/auth/login", &json!({})).replace("application/json", "text/plain"),
+        ),
+        (
+            "email_taken",
+            post(
+                gateway,
+                "/auth/signup",
+                &json!({"email": user.email, "password": PASSWORD, "name": "Again"}),
+            ),
+        ),
+        (
+            "invalid_credentials",
+            post(gateway, "/auth/login", &json!({"email": user.email, "password": "x"})),
+        ),
+        (
+            "invalid_refresh_token",
+            post(gateway, "/auth/refresh", &json!({"refresh_token": "x"})),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_code_is_the_answer_to_some_request() {
+    let upstream = Upstream::start(|seen| match seen.target.as_str() {
+        "/c/garbage" => Reply::Last(b"no HTTP at all\r\n\r\n".to_vec()),
+        "/c/silence" => Reply::Stall(Vec::new()),
+        _ => Reply::ok("own"),
+    })
+    .await;
+    let routes = routes(&upstream);
+    let server = Arc::new(Server::start().await);
+    let database = Database::create_in(&server).await;
+    let impatient = "[store]\nconnect_timeout = \"500ms\"\nquery_timeout = \"500ms\"\n\
+        [revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"1s\"\n";
+    let gateway = TestGateway::start_with(&format!("{impatient}{routes}"), Some(database)).await;
+    let user = Account::sign_up(&gateway).await;
+    let ended = user.log_in(&gateway).await;
+    gateway.log_out(&ended.token).await;
+    let mut collected = Collected::default();
+    for (code, request) in plain_requests(&gateway, &user, &ended) {
+        collected.expect(&gateway, code, request).await;
+    }
+
+    // One hash runs, one waits: the others are turned away at once, and told when to come back.
+    let login = json!({"email": user.email, "password": "x"});
+    let attempts = (0..10).map(|_| gateway.http.post(gateway.url("/auth/login")).json(&login).send());
+    let busy = futures_util::future::join_all(attempts)
+        .await
+        .into_iter()
+        .map(|answer| answer.unwrap())
+        .find(|answer| answer.status() == 503)
+        .expect("ten logins at once are more than two");
+    assert_eq!(busy.headers()["x-doorward-error"], "busy");
+    assert!(busy.headers().contains_key("retry-after"));
+
+    // The database is gone: nobody logs in at once, and nobody is let in after a while.
+    server.freeze();
+    let request = post(&gateway, "/auth/refresh", &json!({"refresh_token": user.refresh_token}));
+    collected.expect(&gateway, "store_unavailable", request).await;
+    let guarded = gateway.fill(GUARDED, &user.token);
+    eventually(DEADLINE, "guarded routes close", || async {
+        let mut conversation = Conversation::open(gateway.address).await;
+        conversation.send(&guarded).await;
+        (conversation.answer().await.status == 503).then_some(())
+    })
+    .await;
+    collected.expect(&gateway, "revocations_unavailable", &guarded).await;
+    server.thaw();
+
+    let closed = TestGateway::start(&format!("[auth]\nsignup = \"closed\"\n{routes}")).await;
+    let request = post(
+        &closed,
+        "/auth/signup",
+        &json!({"email": "a@example.com", "password": PASSWORD, "name": "A"}),
+    );
+    collected.expect(&closed, "signup_closed", request).await;
+
+    let early = TestGateway::start(&routes).await;
+    let user = Account::sign_up(&early).await;
+    early.shift.advance(Duration::from_secs(3600));
+    collected
+        .expect(&early, "token_expired", early.fill(GUARDED, &user.token))
+        .await;
+
+    collected.check();
+}
