@@ -14,6 +14,10 @@ use crate::time::{self, Timestamp};
 /// while and be set back, and then the token would be good again. Longer than the usual interval between full re-reads.
 const AT_LEAST: Duration = Duration::from_mins(5);
 
+/// How much longer than it has to an entry lives, so that the next polls, which work its end out anew from both clocks and
+/// get it a little later, find that it lives long enough.
+const SPARE: Duration = Duration::from_mins(1);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Target {
     Token(TokenId),
@@ -39,9 +43,18 @@ impl Entry {
         }
     }
 
-    /// Whether `other` would add nothing.
+    /// Whether `other` would add nothing. An entry of the same expiry may have to live longer than this one: when it was
+    /// read again, the wall clock had been set back.
     fn covers(self, other: Self) -> bool {
-        self.up_to >= other.up_to && self.expires_at >= other.expires_at
+        self.up_to >= other.up_to && self.expires_at >= other.expires_at && self.forget_at >= other.forget_at
+    }
+
+    /// The same entry, with time to spare.
+    fn with_spare(self) -> Self {
+        Self {
+            forget_at: self.forget_at + SPARE,
+            ..self
+        }
     }
 }
 
@@ -86,6 +99,7 @@ impl Entries {
         if self.0.get(&target).is_some_and(|known| known.covers(entry)) {
             return;
         }
+        let entry = entry.with_spare();
         self.0
             .entry(target)
             .and_upsert_with(|known| known.map_or(entry, |known| known.into_value().merge(entry)));
@@ -186,6 +200,29 @@ mod tests {
         let before = known();
         entries.apply(&session(id, 5, 900), NOW);
         assert_eq!(known(), Entry { up_to: 5, ..before });
+    }
+
+    #[test]
+    fn a_revocation_that_seemed_expired_lives_to_its_end_once_the_clock_is_set_back() {
+        let entries = Entries::new();
+        let id = SessionId::generate(NOW);
+        let revoked = session(id, 1, 3_600);
+        entries.apply(&revoked, NOW + Duration::from_hours(2));
+        entries.apply(&revoked, NOW);
+        let known = entries.0.get(&Target::Session(id)).unwrap();
+        assert!(known.forget_at > time::monotonic() + Duration::from_secs(3_590));
+    }
+
+    #[test]
+    fn the_same_revocation_read_again_is_not_written_again() {
+        let entries = Entries::new();
+        let id = SessionId::generate(NOW);
+        let known = || entries.0.get(&Target::Session(id)).unwrap();
+        entries.apply(&session(id, 1, 10), NOW);
+        let before = known();
+        std::thread::sleep(Duration::from_millis(2));
+        entries.apply(&session(id, 1, 10), NOW);
+        assert_eq!(known(), before);
     }
 
     proptest! {
