@@ -64,14 +64,17 @@ pub(super) async fn metadata(
 /// keys are looked for.
 fn public_base(issuer: &str, path: &str) -> String {
     let trimmed = issuer.trim_end_matches('/');
-    if trimmed.ends_with(path) {
-        return trimmed.to_owned();
-    }
     let host_from = trimmed.find("://").map_or(0, |at| at + 3);
     let host_to = trimmed[host_from..]
         .find('/')
         .map_or(trimmed.len(), |at| host_from + at);
-    format!("{}{path}", &trimmed[..host_to])
+    // The path alone: a host may be called as our path is, and `//auth` ends with `/auth`.
+    let (origin, own_path) = trimmed.split_at(host_to);
+    if own_path.ends_with(path) {
+        trimmed.to_owned()
+    } else {
+        format!("{origin}{path}")
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +89,8 @@ mod tests {
             ("https://example.com", "https://example.com/auth"),
             ("https://example.com/", "https://example.com/auth"),
             ("https://example.com/id", "https://example.com/auth"),
+            ("http://auth", "http://auth/auth"),
+            ("http://auth/", "http://auth/auth"),
         ] {
             assert_eq!(public_base(issuer, "/auth"), base);
         }
