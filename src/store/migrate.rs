@@ -61,6 +61,14 @@ struct Migration {
     down: Sql,
 }
 
+impl Migration {
+    /// The tables that it makes: the same on either database.
+    fn tables(&self) -> impl Iterator<Item = &'static str> {
+        let statements = self.up.mysql.split("CREATE TABLE IF NOT EXISTS ").skip(1);
+        statements.filter_map(|rest| rest.split([' ', '(']).next())
+    }
+}
+
 macro_rules! migration {
     ($version:literal, $name:literal) => {
         Migration {
@@ -109,14 +117,11 @@ impl Store {
     pub async fn migrate_up(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
         let done = run!(self.altering(PATIENCE), |connection| {
             // In this order: whoever made a table of ours wrote the record before.
-            let strange = has_table(connection, "users").await?;
-            connection.execute(CREATE_RECORD, values![]).await?;
+            let there = tables(connection).await?;
             let recorded = recorded(connection).await?;
             refuse_ahead(&recorded)?;
-            if strange && recorded.is_empty() {
-                let cause = Cause::of("the database has a table `users` that Doorward did not make");
-                return Err(StoreError::Query(cause).into());
-            }
+            refuse_strange(&there, &recorded)?;
+            connection.execute(CREATE_RECORD, values![]).await?;
             let mut names = Vec::new();
             for migration in MIGRATIONS {
                 let found = recorded.iter().find(|recorded| recorded.version == migration.version);
@@ -228,6 +233,37 @@ fn refuse_ahead(recorded: &[Recorded]) -> Result<(), StoreError> {
     }
 }
 
+/// Refuses tables that a migration would make, and that are there although it is not recorded. MySQL's migrations take
+/// what is there for their own, and undoing them would delete it.
+fn refuse_strange(there: &[String], recorded: &[Recorded]) -> Result<(), StoreError> {
+    let is_recorded = |migration: &&Migration| recorded.iter().any(|recorded| recorded.version == migration.version);
+    let strange: Vec<String> = MIGRATIONS
+        .iter()
+        .filter(|migration| !is_recorded(migration))
+        .flat_map(Migration::tables)
+        // Whether the case of a table's name matters depends on the server: one that differs in it alone may be in the way.
+        .filter(|table| there.iter().any(|there| there.eq_ignore_ascii_case(table)))
+        .map(|table| format!("`{table}`"))
+        .collect();
+    if strange.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Query(Cause::of(format!(
+        "the database has tables that Doorward would make but did not: {}",
+        strange.join(", ")
+    ))))
+}
+
+/// The names of all tables and views.
+async fn tables(connection: &mut Connection) -> Result<Vec<String>, Failure> {
+    const SELECT: Sql = Sql {
+        mysql: "SELECT CAST(table_name AS CHAR) AS name FROM information_schema.tables WHERE table_schema = DATABASE()",
+        sqlite: "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
+    };
+    let rows = connection.rows(SELECT, values![]).await?;
+    Ok(rows.iter().map(|row| row.text("name")).collect::<Result<_, _>>()?)
+}
+
 async fn has_table(connection: &mut Connection, name: &'static str) -> Result<bool, Failure> {
     const FIND: Sql = Sql {
         mysql: "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
@@ -307,6 +343,30 @@ async fn mark(connection: &mut Connection, migration: &Migration, under_way: Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tables_of_a_migration_are_those_that_either_database_gets() {
+        let made: Vec<&str> = MIGRATIONS.iter().flat_map(Migration::tables).collect();
+        let all = [
+            "users",
+            "sessions",
+            "refresh_tokens",
+            "blocked_tokens",
+            "signing_keys",
+            "turns",
+        ];
+        assert_eq!(made, all);
+        for migration in MIGRATIONS {
+            assert_eq!(
+                migration.up.mysql.matches("CREATE TABLE").count(),
+                migration.tables().count()
+            );
+            assert_eq!(
+                migration.up.sqlite.matches("CREATE TABLE").count(),
+                migration.tables().count()
+            );
+        }
+    }
 
     #[test]
     fn migrations_are_numbered_without_a_gap_and_named_by_their_number() {

@@ -117,13 +117,17 @@ async fn a_migration_that_stopped_half_way_is_told_and_resumed(db: &Db) {
 async fn tables_that_are_not_ours_are_left_alone(db: &Db) {
     let store = &db.store;
     store.drop_everything().await.unwrap();
-    db.run("CREATE TABLE users (id INTEGER PRIMARY KEY); INSERT INTO users (id) VALUES (7)")
+    db.run("CREATE TABLE sessions (id INTEGER PRIMARY KEY); INSERT INTO sessions (id) VALUES (7)")
         .await;
+    db.run("CREATE TABLE turns (id INTEGER PRIMARY KEY)").await;
     let refused = store.migrate_up(NOW).await.unwrap_err();
-    assert!(format!("{refused:?}").contains("`users`"), "{refused:?}");
+    assert!(format!("{refused:?}").contains("`sessions`, `turns`"), "{refused:?}");
     assert!(!is_applied(store).await);
+    // Neither way of undoing finds anything to undo.
+    assert!(store.migrate_down(1).await.unwrap().is_empty());
     store.drop_everything().await.unwrap();
-    db.run("DELETE FROM users WHERE id = 7; DROP TABLE users").await;
+    db.run("UPDATE sessions SET id = 8 WHERE id = 7; DROP TABLE sessions; DROP TABLE turns")
+        .await;
     store.migrate_up(NOW).await.unwrap();
 }
 
