@@ -35,7 +35,7 @@ use crate::time::Timestamp;
 
 pub use claims::Verified;
 pub use issue::{AccessToken, Subject, TokenError};
-pub use keys::{KeyError, KeySet, create_key, ensure_first_key, load_keys};
+pub use keys::{KeyError, KeySet, create_key, ensure_first_key, load_keys, load_or_create_master_key};
 pub use refusal::{Reason, Refusal};
 pub use revocation::{Blocklist, Freshness, Standing};
 pub use seal::{MasterKey, SealError};

@@ -14,7 +14,7 @@ use super::{say, table};
 use crate::config::Algorithm;
 use crate::store::StoredKey;
 use crate::time::Timestamp;
-use crate::token::{MasterKey, create_key};
+use crate::token::{create_key, load_or_create_master_key};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Action {
@@ -52,17 +52,9 @@ async fn create(opened: &Opened, algorithm: Option<Algorithm>, out: &mut dyn Wri
     let algorithm = algorithm.unwrap_or(config.tokens.algorithm);
     let path = &config.keys.master_key_file;
     let existed = path.exists();
-    // A new master key beside keys that an old one sealed would leave those closed for good.
-    let sealed = store.keys().await.context("cannot read the keys")?;
-    if !existed && !sealed.is_empty() {
-        return Err(Failure::Failed(anyhow::anyhow!(
-            "the database holds {} sealed with a master key that is not at {}: put that file back, or point \
-             keys.master_key_file to it",
-            count(sealed.len(), "key"),
-            path.display()
-        )));
-    }
-    let master = MasterKey::load_or_create(path).context("cannot use the master key")?;
+    let master = load_or_create_master_key(store, path)
+        .await
+        .context("cannot use the master key")?;
     if !existed {
         say(format_args!(
             "made the master key {}: keep a copy, and give the same file to every replica",

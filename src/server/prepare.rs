@@ -13,7 +13,7 @@ use crate::gateway::{Owned, Snapshot};
 use crate::password::Hasher;
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
-use crate::token::{Blocklist, KeySet, MasterKey, Tokens, ensure_first_key, load_keys};
+use crate::token::{Blocklist, KeySet, MasterKey, Tokens, ensure_first_key, load_keys, load_or_create_master_key};
 
 /// The rooms, ready.
 pub(super) struct Prepared {
@@ -62,7 +62,7 @@ async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<KeySet, 
         return Ok(KeySet::from_secret(config.tokens.algorithm, secret)?);
     }
     let master = if config.keys.create {
-        let master = MasterKey::load_or_create(&config.keys.master_key_file)?;
+        let master = load_or_create_master_key(store, &config.keys.master_key_file).await?;
         ensure_first_key(store, &master, config.tokens.algorithm, now).await?;
         master
     } else {

@@ -1,5 +1,6 @@
 //! [`KeySet`]: the keys that are held now, and how they come from and go to the store.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +28,22 @@ pub enum KeyError {
         /// Why.
         #[source]
         source: SealError,
+    },
+    /// The master key can't be used.
+    #[error(transparent)]
+    MasterKey(#[from] SealError),
+    /// The master key is not there, but keys that were sealed with it are: with a new one they would be closed for good.
+    #[error(
+        "the database holds {} sealed with a master key that is not at {}: put that file back, or point \
+         keys.master_key_file to it",
+        if *sealed == 1 { "1 key".to_owned() } else { format!("{sealed} keys") },
+        path.display()
+    )]
+    MasterKeyLost {
+        /// How many keys need it.
+        sealed: usize,
+        /// Where it should be.
+        path: PathBuf,
     },
     /// There is no randomness, or the library refuses.
     #[error("key generation failed")]
@@ -113,13 +130,31 @@ impl KeySet {
     }
 }
 
-/// Makes a key, seals it and puts it into the store. It signs from `now` on.
+/// Reads the master key, or makes it where nothing in the store was sealed with another.
+pub async fn load_or_create_master_key(store: &Store, path: &Path) -> Result<MasterKey, KeyError> {
+    match MasterKey::load(path) {
+        Err(SealError::Missing(_)) => match store.keys().await?.len() {
+            0 => Ok(MasterKey::load_or_create(path)?),
+            sealed => Err(KeyError::MasterKeyLost {
+                sealed,
+                path: path.into(),
+            }),
+        },
+        loaded => Ok(loaded?),
+    }
+}
+
+/// Makes a key, seals it and puts it into the store. It signs from `now` on. Refused unless the master key opens every
+/// key that is there: whoever holds one of two master keys could not open the other's keys.
 pub async fn create_key(
     store: &Store,
     master: &MasterKey,
     algorithm: Algorithm,
     now: Timestamp,
 ) -> Result<KeyId, KeyError> {
+    for stored in store.keys().await? {
+        open(&stored, master)?;
+    }
     let key = make(master, algorithm, now)?;
     store.insert_key(&key).await?;
     Ok(key.kid)

@@ -49,6 +49,34 @@ fn a_lost_master_key_is_not_replaced_while_keys_need_it() {
     assert!(!folder.path("data/master.key").exists());
 }
 
+#[test]
+fn the_gateway_does_not_replace_a_lost_master_key_either() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    fs::remove_file(folder.path("data/master.key")).unwrap();
+    assert_holds(
+        &folder.run("serve").bad(1),
+        &["1 key sealed with a master key", "data/master.key"],
+    );
+    assert!(!folder.path("data/master.key").exists());
+}
+
+#[test]
+fn no_key_is_made_with_a_master_key_that_does_not_open_those_there() {
+    let folder = Folder::new();
+    let kid = folder.run("keys create").good();
+    fs::write(folder.path("data/master.key"), "07".repeat(32)).unwrap();
+    assert_holds(
+        &folder.run("keys create").bad(1),
+        &[
+            "cannot create the key",
+            kid.trim(),
+            "does not open with this master key",
+        ],
+    );
+    assert_eq!(folder.json("keys list --json").as_array().unwrap().len(), 1);
+}
+
 /// Issues a token as the gateway of this folder would have at that time, with a key of its own. Gives the session too.
 async fn issue(folder: &Folder, now: Timestamp) -> (String, SessionId, Store) {
     let config = config::parse(CONFIG, &folder.path("")).unwrap();
