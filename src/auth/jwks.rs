@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::AuthState;
 
-/// How long a public key or the metadata may be cached. A new key is published before it signs.
+/// How long a public key or the metadata may be cached. A new key is published by the start of a gateway that signs with it
+/// at once: whoever has the old set and meets a `kid` that is not in it asks again, as JWKS clients do.
 pub(super) const CACHEABLE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// A JWK Set (RFC 7517, section 5).

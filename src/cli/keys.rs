@@ -68,6 +68,11 @@ async fn create(opened: &Opened, algorithm: Option<Algorithm>, out: &mut dyn Wri
     writeln!(out, "{kid}")?;
     if config.tokens.secret.is_some() {
         say("note: tokens.secret is set, so stored keys are not used");
+    } else {
+        say(
+            "note: a running gateway signs and verifies with it only after a restart; until all replicas were restarted, \
+             those that were not refuse the new tokens of those that were",
+        );
     }
     Ok(())
 }

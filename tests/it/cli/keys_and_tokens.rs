@@ -16,6 +16,7 @@ fn a_key_is_made_and_listed_without_its_private_part() {
     let folder = Folder::new();
     let done = folder.run("keys create");
     assert_holds(&done.err, &["made the master key", "data/master.key", "EdDSA"]);
+    assert_holds(&done.err, &["only after a restart", "all replicas"]);
     let kid = done.good().trim().to_owned();
     assert!(is_private(&folder.path("data/master.key")));
     let done = folder.run("keys create --algorithm HS256");
