@@ -14,6 +14,7 @@ mod keys;
 mod logging;
 mod man;
 mod migrate;
+mod output;
 mod password_source;
 mod resources;
 mod serve;
@@ -29,6 +30,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
 use globals::Globals;
+use output::UntilClosed;
 
 /// Version and commit, as `--version` prints them.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
@@ -91,7 +93,7 @@ pub fn main() -> ExitCode {
         }
     };
     let globals = Globals::from_matches(&matches, std::env::var_os("DOORWARD_CONFIG"));
-    let mut out = io::stdout().lock();
+    let mut out = UntilClosed::new(io::stdout().lock());
     let result = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli.run(&globals, &mut out),
         Err(error) => Err(Failure::Usage(error.to_string())),

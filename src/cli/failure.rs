@@ -20,15 +20,12 @@ pub(super) enum Failure {
     Failed(anyhow::Error),
     /// The command did its work and the result is bad, which it has said already.
     Reported,
-    /// Whoever read our output stopped reading: `doorward users list | head -1`. Not an error.
-    OutputClosed,
 }
 
 impl Failure {
     /// What the process exits with.
     pub(super) const fn code(&self) -> u8 {
         match self {
-            Self::OutputClosed => 0,
             Self::Failed(_) | Self::Reported => 1,
             Self::Usage(_) => USAGE,
             Self::Config(_) | Self::Setting(_) => 78,
@@ -42,7 +39,7 @@ impl Failure {
             Self::Config(errors) => Some(format!("the configuration is not valid\n{errors}")),
             Self::Setting(text) => Some(format!("the configuration is not valid: {text}")),
             Self::Failed(error) => Some(one_line(error)),
-            Self::Reported | Self::OutputClosed => None,
+            Self::Reported => None,
         }
     }
 }
@@ -77,24 +74,13 @@ impl From<ConfigErrors> for Failure {
 /// For writing to standard output alone: other I/O says what it was about, through `anyhow`.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::OutputClosed
-        } else {
-            Self::Failed(anyhow::Error::new(error).context("cannot write to standard output"))
-        }
+        Self::Failed(anyhow::Error::new(error).context("cannot write to standard output"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reader_that_stops_reading_is_no_failure() {
-        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!((failure.code(), failure.message()), (0, None));
-        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).code(), 1);
-    }
 
     #[test]
     fn an_error_is_told_with_its_causes_once_each() {
@@ -109,5 +95,6 @@ mod tests {
         assert_eq!(Failure::Usage(String::new()).code(), 2);
         assert_eq!(Failure::Setting(String::new()).code(), 78);
         assert_eq!(Failure::Reported.code(), 1);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).code(), 1);
     }
 }

@@ -83,6 +83,25 @@ fn the_manual_is_one_page_or_one_per_command() {
 }
 
 #[test]
+fn a_verdict_that_nobody_reads_is_still_the_exit_code() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    // A gateway that is not there, a database that can't be made, a token that is none.
+    for args in [
+        vec!["try", "--url", "http://127.0.0.1:9"],
+        vec!["check", "--set", "store.url=sqlite://gateway.toml/below.db"],
+        vec!["tokens", "inspect", "gateway.toml"],
+    ] {
+        // A pipe whose other end is closed before anything runs: the first write fails.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = folder.command(&args);
+        let status = command.stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{args:?}");
+    }
+}
+
+#[test]
 fn a_reader_that_stops_reading_ends_the_command_quietly() {
     let folder = Folder::new();
     for args in [vec!["completions", "zsh"], vec!["man"], vec!["config", "show"]] {
