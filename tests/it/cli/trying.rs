@@ -103,14 +103,20 @@ fn a_second_signal_ends_the_gateway_at_once() {
 
 /// Answers every request with 200 and an empty object: a gateway that guards nothing.
 fn open_door() -> String {
+    answering(|_| "200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned())
+}
+
+/// Answers every request with what `answer` makes of its head: status, headers and body.
+fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let mut stream = stream;
             let mut head = [0; 4096];
-            if stream.read(&mut head).is_ok() {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+            if let Ok(length) = stream.read(&mut head) {
+                let answer = answer(&String::from_utf8_lossy(&head[..length]).to_lowercase());
+                let _ = stream.write_all(format!("HTTP/1.1 {answer}").as_bytes());
             }
         }
     });
@@ -130,6 +136,38 @@ fn a_gateway_that_lets_everybody_in_fails_the_walk() {
         ],
     );
     assert_holds(&done.out, &["may still be there"]);
+}
+
+/// A status and a JSON body.
+fn json(status: &str, body: &str) -> String {
+    format!("{status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn an_account_that_was_made_and_cannot_be_logged_in_to_is_said_to_be_left_behind() {
+    let url = answering(|head| match head {
+        head if head.starts_with("post /auth/signup") => json("201 Created", "{}"),
+        _ => json("401 Unauthorized", r#"{"code":"token_missing"}"#),
+    });
+    let done = Folder::new().run(&format!("try --url {url}"));
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert_holds(&done.out, &["✓ POST /auth/signup", "may still be there"]);
+}
+
+#[test]
+fn where_no_tampered_token_can_be_made_the_step_is_not_passed() {
+    let url = answering(|head| match head {
+        head if head.starts_with("post /auth/signup") => json("201 Created", "{}"),
+        head if head.starts_with("post /auth/login") => {
+            json("200 OK", r#"{"access_token":"opaque","user":{"id":"7"}}"#)
+        }
+        head if head.starts_with("delete ") => "204 No Content\r\n\r\n".to_owned(),
+        _ => json("401 Unauthorized", r#"{"code":"token_invalid"}"#),
+    });
+    let done = Folder::new().run(&format!("try --url {url}"));
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert_holds(&done.out, &["a tampered token can't be made"]);
+    assert!(!done.out.contains("a tampered token: refused"), "{done:#?}");
 }
 
 #[test]
