@@ -38,6 +38,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use http::{HeaderValue, header};
 
+pub use body::BODY_TIMEOUT;
 pub use openapi::openapi;
 
 use crate::config::Config;

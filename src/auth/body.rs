@@ -4,6 +4,10 @@
 //! are ignored: they grant nothing.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -20,6 +24,9 @@ use crate::secret::Secret;
 
 /// The largest body that an endpoint reads, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// How long the whole body of a request to an endpoint may take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most characters of a [`UserName`].
 const MAX_NAME: usize = 100;
@@ -204,11 +211,24 @@ async fn read(body: Body) -> Result<bytes::Bytes, Failure> {
     if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Failure::new(Code::BadRequest, "the body broke off")),
+    let too_slow = || Problem::new(Code::RequestTimeout, "the body took too long to arrive").closing();
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if timed_out(error.as_ref()) => Err(too_slow().into()),
+        Ok(Err(_)) => Err(Failure::new(Code::BadRequest, "the body broke off")),
+        Err(_) => Err(too_slow().into()),
     }
+}
+
+/// Whether the connection gave the client up because it had stopped sending.
+fn timed_out(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source()).any(|error| {
+        error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    })
 }
 
 #[cfg(test)]
@@ -296,6 +316,18 @@ mod tests {
         }
         assert!(!check(&[]));
         assert!(!check(&["application/json", "application/json"]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_given_up_after_a_while() {
+        let trickle = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, io::Error>(" "), ()))
+        });
+        let began = tokio::time::Instant::now();
+        let expected = Problem::new(Code::RequestTimeout, "the body took too long to arrive").closing();
+        assert_eq!(read(Body::from_stream(trickle)).await, Err(expected.into()));
+        assert_eq!(began.elapsed().as_secs(), 30);
     }
 
     #[test]

@@ -93,6 +93,10 @@ fn complete(operation: &mut Operation) {
                 "400",
                 "`malformed`: the body is not a JSON object, or has a member twice. `bad_request`: it broke off.",
             ),
+            (
+                "408",
+                "`request_timeout`: the body paused for too long, or took longer than 30 s. The connection is closed.",
+            ),
             ("413", "`body_too_large`: the body is larger than 64 KiB."),
             ("415", "`unsupported_media_type`: the body is not `application/json`."),
             (

@@ -11,12 +11,13 @@ use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::X_REQUEST_ID;
-use crate::auth::ClientAddress;
+use crate::auth::{BODY_TIMEOUT, ClientAddress};
 use crate::problem::{Code, Problem};
 use crate::rules::path::RequestPath;
 
-/// The longest that one of our endpoints may take, whatever it waits for.
-const LIMIT: Duration = Duration::from_mins(1);
+/// The longest that one of our endpoints may take, whatever it waits for: a minute, and what the client may take to send
+/// its body. A slow client is answered by the endpoint, as what it is, before this is over.
+const LIMIT: Duration = Duration::from_mins(1).saturating_add(BODY_TIMEOUT);
 
 /// The endpoints and where they live.
 #[derive(Debug)]

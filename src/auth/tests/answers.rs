@@ -165,6 +165,19 @@ async fn a_body_of_64_kib_is_read_and_a_larger_one_refused_whether_or_not_it_say
 }
 
 #[tokio::test]
+async fn a_body_that_stops_coming_is_a_timeout_that_ends_the_connection() {
+    let app = App::start().await;
+    let stalled = std::io::Error::from(std::io::ErrorKind::TimedOut);
+    // However deep: hyper wraps what the connection says.
+    let parts = [Ok("{\"email\":"), Err(axum::Error::new(axum::Error::new(stalled)))];
+    let body = Body::from_stream(futures_util::stream::iter(parts));
+    let request = request("POST", "/auth/login", None).header("content-type", "application/json");
+    let answer = app.send(request.body(body).unwrap()).await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "request_timeout"));
+    assert_eq!(answer.headers["connection"], "close");
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_a_bad_request() {
     let app = App::start().await;
     let parts = [Ok("{\"email\":"), Err(std::io::Error::other("reset"))];

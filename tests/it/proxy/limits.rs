@@ -151,6 +151,17 @@ async fn an_exchange_that_takes_longer_than_its_route_allows_is_504() {
 }
 
 #[tokio::test]
+async fn a_client_that_stops_sending_to_our_own_endpoints_is_408_as_well() {
+    let (_upstream, gateway) = limited("body_idle_timeout = \"100ms\"", "").await;
+    let raw =
+        "POST /auth/login HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let ended = exchange(gateway.address, gateway.fill(raw, "")).await;
+    assert_eq!(ended.statuses(), [408]);
+    assert_eq!(ended.answers[0].problem(), "request_timeout");
+    assert_eq!(ended.answers[0].header("connection"), Some("close"));
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_and_do_no_harm() {
     let (_upstream, gateway) = limited("max_connections = 3", "").await;
     let get = gateway.fill("GET /up HTTP/1.1\r\nHost: HOST\r\n\r\n", "");
