@@ -22,8 +22,8 @@ use crate::password::{InvalidPassword, MAX_BYTES, Password, Weakness};
 use crate::problem::{Code, FieldError, Problem};
 use crate::secret::Secret;
 
-/// The largest body that an endpoint reads, in bytes.
-pub(super) const MAX_BODY: usize = 64 * 1024;
+/// The largest body that an endpoint reads, in bytes: several times what any needs, as everybody may send one.
+pub(super) const MAX_BODY: usize = 8 * 1024;
 
 /// How long the whole body of a request to an endpoint may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -207,7 +207,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// The whole body. What is too long by its own account is not waited for.
 async fn read(body: Body) -> Result<bytes::Bytes, Failure> {
-    let too_large = || Failure::new(Code::BodyTooLarge, "expected at most 64 KiB");
+    let too_large = || Failure::new(Code::BodyTooLarge, "expected at most 8 KiB");
     if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
         return Err(too_large());
     }

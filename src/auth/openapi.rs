@@ -97,7 +97,7 @@ fn complete(operation: &mut Operation) {
                 "408",
                 "`request_timeout`: the body paused for too long, or took longer than 30 s. The connection is closed.",
             ),
-            ("413", "`body_too_large`: the body is larger than 64 KiB."),
+            ("413", "`body_too_large`: the body is larger than 8 KiB."),
             ("415", "`unsupported_media_type`: the body is not `application/json`."),
             (
                 "422",
