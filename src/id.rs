@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 pub use email::{Email, InvalidEmail};
-pub use identity::{Identity, InvalidName, InvalidRole, Role, UserName};
+pub use identity::{Identity, InvalidName, InvalidRole, MAX_ROLES, Role, UserName};
 
 use crate::time::Timestamp;
 

@@ -135,7 +135,9 @@ impl From<Refusal> for Failure {
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::NoSigningKey | TokenError::SessionOver | TokenError::Signing(_) => Self::internal(&error),
+            TokenError::NoSigningKey | TokenError::SessionOver | TokenError::TooLong(_) | TokenError::Signing(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }

@@ -67,7 +67,9 @@ async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBod
         Refreshed::Rotated { session, user } => match state.tokens.issue(&Subject::new(&user, &session), now) {
             Ok(access) => Ok(TokensBody::new(&access, &successor, &user, now)),
             Err(TokenError::SessionOver) => Err(Failure::invalid_refresh_token()),
-            Err(error @ (TokenError::NoSigningKey | TokenError::Signing(_))) => Err(error.into()),
+            Err(error @ (TokenError::NoSigningKey | TokenError::TooLong(_) | TokenError::Signing(_))) => {
+                Err(error.into())
+            }
         },
         Refreshed::Refused => Err(Failure::invalid_refresh_token()),
         Refreshed::Replayed {

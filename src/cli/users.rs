@@ -18,7 +18,7 @@ use super::keys::count;
 use super::password_source::PasswordSource;
 use super::resources::{Opened, with_current_store};
 use super::say;
-use crate::id::{Email, Role, UserId};
+use crate::id::{Email, MAX_ROLES, Role, UserId};
 use crate::store::{Revocation, User};
 use crate::token::revoke_until;
 
@@ -96,7 +96,11 @@ impl FromStr for Name {
 pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Result<(), Failure> {
     match action {
         // Before the database is opened, or made.
-        Action::Add(add::Args { password, .. }) | Action::Password { password, .. } => password.check()?,
+        Action::Add(add::Args { password, roles, .. }) => {
+            few_enough(roles)?;
+            password.check()?;
+        }
+        Action::Password { password, .. } => password.check()?,
         Action::List { .. }
         | Action::Show { .. }
         | Action::Roles { .. }
@@ -174,6 +178,10 @@ async fn roles(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let roles = changed(&user.roles, clear, add, remove);
+    // An account that has too many may still lose some.
+    if roles.len() > user.roles.len() {
+        few_enough(&roles)?;
+    }
     if roles != user.roles {
         let set = opened
             .store
@@ -187,6 +195,15 @@ async fn roles(
     }
     for role in &roles {
         writeln!(out, "{role}")?;
+    }
+    Ok(())
+}
+
+/// Refuses more roles than a token has room for: nothing would accept it.
+fn few_enough(roles: &[Role]) -> Result<(), Failure> {
+    if roles.len() > MAX_ROLES {
+        let text = format!("{} roles are too many: an account has at most {MAX_ROLES}", roles.len());
+        return Err(Failure::Usage(text));
     }
     Ok(())
 }

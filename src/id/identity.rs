@@ -74,6 +74,9 @@ impl Serialize for UserName {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Role(Box<str>);
 
+/// The most roles of one user: as many as fit a token, and a header, at their longest.
+pub const MAX_ROLES: usize = 32;
+
 /// A text that is not a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a role: expected 1 to 64 characters of a-z A-Z 0-9 _ - . :")]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::compact::encode;
 use super::key::Key;
-use super::{KeyError, Settings};
+use super::{KeyError, MAX_TOKEN_BYTES, Settings};
 use crate::id::{Email, Role, SessionId, TokenId, UserId, UserName};
 use crate::secret::Secret;
 use crate::store::{Session, User};
@@ -65,6 +65,9 @@ pub enum TokenError {
     /// The session is over.
     #[error("session is over")]
     SessionOver,
+    /// The token would be longer than any that is accepted: the user has too many roles.
+    #[error("token would be {0} bytes long, and is accepted with at most {MAX_TOKEN_BYTES}")]
+    TooLong(usize),
     /// The key would not sign.
     #[error("signing failed")]
     Signing(#[source] KeyError),
@@ -117,6 +120,9 @@ pub(super) fn issue(
     let signature = key.sign(text.as_bytes()).map_err(TokenError::Signing)?;
     text.push('.');
     text.push_str(&signature);
+    if text.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::TooLong(text.len()));
+    }
     Ok(AccessToken {
         text: Secret::new(text),
         id,

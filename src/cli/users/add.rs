@@ -24,7 +24,7 @@ pub(in crate::cli) struct Args {
     name: UserName,
     /// A role to give; repeatable
     #[arg(long = "role", value_name = "ROLE")]
-    roles: Vec<Role>,
+    pub(super) roles: Vec<Role>,
     #[command(flatten)]
     pub(super) password: PasswordSource,
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::forge::{AUDIENCE, ISSUER, NOW, blocklist, config, jti, private, shared, tokens};
 use crate::config::Algorithm;
-use crate::id::{Email, Role, SessionId, UserId, UserName};
+use crate::id::{Email, MAX_ROLES, Role, SessionId, UserId, UserName};
 use crate::time::Timestamp;
 use crate::token::key::Key;
 use crate::token::{KeySet, Reason, Refusal, Subject, TokenError, Tokens, read_unverified};
@@ -40,6 +40,24 @@ impl Ann {
             generation: 3,
             session_expires_at: NOW + Duration::from_hours(720),
         }
+    }
+}
+
+#[test]
+fn as_many_roles_as_a_user_may_have_fit_by_every_algorithm_and_what_does_not_fit_is_not_issued() {
+    let role = |number: usize| format!("{number:064}").parse::<Role>().unwrap();
+    for algorithm in Algorithm::ALL.iter().copied() {
+        let (tokens, mut ann) = (tokens(algorithm), ann());
+        ann.name = "🦀".repeat(100).parse().unwrap();
+        ann.roles = (0..MAX_ROLES).map(role).collect();
+        let issued = tokens.issue(&ann.subject(), NOW).unwrap();
+        assert!(tokens.authenticate(issued.text.expose(), NOW).is_ok(), "{algorithm:?}");
+        ann.roles = (0..200).map(role).collect();
+        let refused = tokens.issue(&ann.subject(), NOW);
+        assert!(
+            matches!(refused, Err(TokenError::TooLong(_))),
+            "{algorithm:?}: {refused:?}"
+        );
     }
 }
 

@@ -129,6 +129,23 @@ fn roles_are_shown_given_and_taken_away() {
 }
 
 #[test]
+fn an_account_has_no_more_roles_than_a_token_has_room_for() {
+    let folder = Folder::new();
+    let roles = |option: &str, numbers: std::ops::Range<u8>| -> String {
+        let given: Vec<_> = numbers.map(|number| format!(" {option} {number:064}")).collect();
+        given.concat()
+    };
+    let add = "users add --email ann@example.com --name Ann --password-stdin";
+    let refused = folder.run_with(&format!("{add}{}", roles("--role", 0..33)), PASSWORD);
+    assert_holds(&refused.bad(2), &["33 roles are too many", "at most 32"]);
+    folder.add("ann@example.com", &roles("--role", 0..32));
+    let refused = folder.run(&format!("users roles ann@example.com{}", roles("--add", 40..41)));
+    assert_holds(&refused.bad(2), &["33 roles are too many", "at most 32"]);
+    let swapped = "users roles ann@example.com --remove".to_owned() + &roles("", 0..1) + &roles("--add", 40..41);
+    assert_eq!(folder.run(&swapped).good().lines().count(), 32);
+}
+
+#[test]
 fn an_account_is_disabled_and_enabled_again() {
     let folder = Folder::new();
     folder.add("ann@example.com", "");
