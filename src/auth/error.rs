@@ -18,7 +18,7 @@ use crate::token::{Refusal, TokenError};
 
 /// When to ask again what the store, or the poll of revocations, could not answer: they are back within seconds or not
 /// for a while.
-const SOON: Duration = Duration::from_secs(2);
+pub(super) const SOON: Duration = Duration::from_secs(2);
 
 /// An endpoint's answer when it does not do what it was asked.
 #[derive(Debug, PartialEq)]

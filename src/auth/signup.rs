@@ -10,12 +10,12 @@ use super::answer::TokensBody;
 use super::begin::begin;
 use super::body::{self, Fields};
 use super::caller::Client;
-use super::error::Failure;
+use super::error::{Failure, SOON};
 use super::run_to_end;
 use crate::config::Signup;
 use crate::id::{Email, UserId, UserName};
 use crate::password::Password;
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 use crate::store::NewUser;
 
 /// An account to be. Other members are ignored.
@@ -88,9 +88,33 @@ pub(super) async fn signup(
     };
     run_to_end(async move {
         let user = state.store.create_user(&user).await?;
-        // Refused only if the account was removed within the last milliseconds.
-        let tokens = begin(&state, &user, &client).await?.ok_or_else(Failure::revoked)?;
+        let tokens = begin(&state, &user, &client).await?.ok_or_else(changed_meanwhile)?;
         Ok((StatusCode::CREATED, Json(tokens)))
     })
     .await
+}
+
+/// The operator removed or disabled the account in the milliseconds between its making and its first session. Whoever
+/// tries again learns what became of it.
+fn changed_meanwhile() -> Failure {
+    Problem::new(
+        Code::StoreUnavailable,
+        "the account was changed while it was made: try again",
+    )
+    .retry_after(SOON)
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+
+    #[test]
+    fn an_account_that_is_gone_before_its_first_session_is_no_matter_of_tokens() {
+        let answer = changed_meanwhile().into_response();
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+        assert!(!answer.headers().contains_key("www-authenticate"));
+    }
 }
