@@ -2,10 +2,11 @@
 //!
 //! They are no `global = true` arguments of clap's: there, a `--set` after the command silently drops those before it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::ValueHint;
+use clap::builder::{TypedValueParser, ValueHint};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::failure::Failure;
@@ -40,18 +41,29 @@ pub(super) fn add_to(command: clap::Command) -> clap::Command {
                 .long("set")
                 .value_name("KEY=VALUE")
                 .action(ArgAction::Append)
-                .value_parser(parse_setting)
+                .value_parser(Setting)
                 .help("Set one key over file and environment, as in server.listen=0.0.0.0:80; repeatable")
                 .help_heading("Configuration"),
         )
         .mut_subcommands(add_to)
 }
 
-fn parse_setting(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
-        // What was given is not repeated: it may be a secret whose key was forgotten.
-        Some(_) | None => Err("expected KEY=VALUE".to_owned()),
+/// Takes `KEY=VALUE`. The error does not repeat what was given, as clap's own would: it may be a secret whose key was
+/// forgotten.
+#[derive(Clone)]
+struct Setting;
+
+impl TypedValueParser for Setting {
+    type Value = String;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        match value.to_str().map(|text| (text, text.split_once('='))) {
+            Some((text, Some((key, _)))) if !key.trim().is_empty() => Ok(text.to_owned()),
+            Some(_) | None => {
+                let error = clap::Error::raw(ErrorKind::ValueValidation, "--set: expected KEY=VALUE\n");
+                Err(error.with_cmd(command))
+            }
+        }
     }
 }
 
@@ -114,9 +126,17 @@ mod tests {
 
     #[test]
     fn a_setting_without_a_key_is_refused_without_repeating_it() {
-        for bad in ["hunter2", "=hunter2", " =x"] {
-            assert_eq!(parse_setting(bad), Err("expected KEY=VALUE".to_owned()));
+        for bad in ["hunter2", "=hunter2", " =hunter2"] {
+            let error = command()
+                .try_get_matches_from(["doorward", "check", "--set", bad])
+                .unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let said = error.to_string();
+            assert!(
+                said.contains("expected KEY=VALUE") && !said.contains("hunter2"),
+                "{said}"
+            );
         }
-        assert_eq!(parse_setting("a.b=c=d"), Ok("a.b=c=d".to_owned()));
+        assert_eq!(globals(&["doorward", "--set", "a.b=c=d"], None).set, ["a.b=c=d"]);
     }
 }
