@@ -1,5 +1,6 @@
 //! `doorward tokens inspect`: what an access token says, and whether this gateway accepts it.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -43,14 +44,30 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
             Ok(verified) => (true, format!("valid until {}", verified.expires_at)),
             Err(refusal) => (false, refusal.to_string()),
         };
-        if *json {
+        let report = if *json {
             let report = json!({"header": header, "claims": claims, "valid": valid, "verdict": verdict});
-            writeln!(out, "{report:#}")?;
+            format!("{report:#}")
         } else {
-            writeln!(out, "header  {header:#}\nclaims  {claims:#}\nverdict {verdict}")?;
-        }
+            format!("header  {header:#}\nclaims  {claims:#}\nverdict {verdict}")
+        };
+        writeln!(out, "{}", harmless(&report))?;
         if valid { Ok(()) } else { Err(Failure::Reported) }
     })
+}
+
+/// The text with its control characters escaped as JSON escapes them, line ends aside. JSON itself escapes only some, and
+/// anybody may have written the token: a terminal takes the others for commands.
+fn harmless(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            // Writing to a String does not fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// Reads a token, blanks around it and a `Bearer` before it taken off.
@@ -79,6 +96,15 @@ fn read_text(source: impl Read) -> anyhow::Result<Secret<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_control_character_of_a_token_reaches_the_terminal() {
+        let claims = json!({"name": "a\u{1b}[2J\u{9b}31m\u{7f}\r\nb ü"});
+        let shown = harmless(&format!("{claims:#}"));
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        assert!(shown.contains("\\u009b31m\\u007f"), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), claims);
+    }
 
     #[test]
     fn a_token_may_come_as_copied_from_a_header() {
