@@ -36,6 +36,8 @@ struct Pool {
     rounds: u32,
     /// How long the last bcrypt took, in microseconds.
     last: AtomicU64,
+    /// Rounds of bcrypt's key expansion so far.
+    spent: AtomicU64,
 }
 
 /// Why there is no hash or verdict.
@@ -80,6 +82,7 @@ impl Hasher {
             running: Arc::new(Semaphore::new(running.min(admitted))),
             rounds: u32::try_from(admitted.div_ceil(running)).unwrap_or(u32::MAX),
             last: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
         }))
     }
 
@@ -98,8 +101,8 @@ impl Hasher {
 
     /// The password's hash, `$2b$`, at the configured cost, with a salt of its own.
     pub async fn hash(&self, password: Password) -> Result<Secret<String>, HashError> {
-        let cost = self.0.cost;
-        self.run_timed(move || bcrypt::hash(password.expose(), cost).map(Secret::new))
+        let pool = Arc::clone(&self.0);
+        self.run_timed(move || bcrypt::hash(password.expose(), pool.note(pool.cost)).map(Secret::new))
             .await?
             .map_err(HashError::Bcrypt)
     }
@@ -109,10 +112,17 @@ impl Hasher {
     /// No password (what was typed cannot be anybody's), no stored hash, or a malformed one: as much work as a wrong
     /// password, then [`Verdict::Wrong`].
     pub async fn verify(&self, password: Option<Password>, stored: Option<&str>) -> Result<Verdict, HashError> {
-        let cost = self.0.cost;
+        let pool = Arc::clone(&self.0);
         let stored = stored.and_then(readable);
-        self.run_timed(move || verify(password.as_ref(), stored.as_ref(), cost))
+        self.run_timed(move || pool.verify(password.as_ref(), stored.as_ref()))
             .await
+    }
+
+    /// How many rounds of bcrypt's key expansion have been done: 2^cost for each hash. The work that logins cost, free of
+    /// how busy the machine is.
+    #[must_use]
+    pub fn rounds_spent(&self) -> u64 {
+        self.0.spent.load(Ordering::Relaxed)
     }
 
     /// Like [`Hasher::run`], and remembers how long it took.
@@ -164,31 +174,41 @@ fn readable(stored: &str) -> Option<HashParts> {
     (4..=MAX_COST).contains(&parts.get_cost()).then_some(parts)
 }
 
-/// One bcrypt; and where the stored hash is cheaper than `cost` and the password wrong, as much more as makes up for it.
-fn verify(password: Option<&Password>, stored: Option<&HashParts>, cost: u32) -> Verdict {
-    let text = password.map_or("", Password::expose);
-    let Some(parts) = stored else {
-        spend(text, cost);
-        return Verdict::Wrong;
-    };
-    let right = bcrypt::verify(text, &parts.to_string()).unwrap_or(false) && password.is_some();
-    if right {
-        return Verdict::Right {
-            outdated: parts.get_cost() != cost,
+impl Pool {
+    /// One bcrypt; and where the stored hash is cheaper than configured and the password wrong, as much more as makes up
+    /// for it.
+    fn verify(&self, password: Option<&Password>, stored: Option<&HashParts>) -> Verdict {
+        let text = password.map_or("", Password::expose);
+        let Some(parts) = stored else {
+            self.spend(text, self.cost);
+            return Verdict::Wrong;
         };
+        self.note(parts.get_cost());
+        let right = bcrypt::verify(text, &parts.to_string()).unwrap_or(false) && password.is_some();
+        if right {
+            return Verdict::Right {
+                outdated: parts.get_cost() != self.cost,
+            };
+        }
+        // Rounds double with each step: 2^c + (2^c + 2^(c+1) + … + 2^(cost-1)) = 2^cost.
+        for step in parts.get_cost()..self.cost {
+            self.spend(text, step);
+        }
+        Verdict::Wrong
     }
-    // Rounds double with each step: 2^c + (2^c + 2^(c+1) + … + 2^(cost-1)) = 2^cost.
-    for step in parts.get_cost()..cost {
-        spend(text, step);
-    }
-    Verdict::Wrong
-}
 
-/// Does the work of one bcrypt.
-fn spend(text: &str, cost: u32) {
-    let hash = bcrypt::hash_with_salt(text, cost, DUMMY_SALT);
-    // Otherwise the optimiser may find that nobody wants it.
-    drop(std::hint::black_box(hash));
+    /// Does the work of one bcrypt.
+    fn spend(&self, text: &str, cost: u32) {
+        let hash = bcrypt::hash_with_salt(text, self.note(cost), DUMMY_SALT);
+        // Otherwise the optimiser may find that nobody wants it.
+        drop(std::hint::black_box(hash));
+    }
+
+    /// Counts one bcrypt of this cost, which it gives back.
+    fn note(&self, cost: u32) -> u32 {
+        self.spent.fetch_add(1 << cost, Ordering::Relaxed);
+        cost
+    }
 }
 
 #[cfg(test)]
@@ -285,22 +305,15 @@ mod tests {
     async fn a_cheaper_stored_hash_is_no_faster_to_refuse() {
         let hash = hasher().hash(password("correct horse")).await.unwrap();
         let dear = Hasher::new(&config(9, 1, 8));
-        let time = async |stored: Option<&str>| {
-            let mut times = Vec::new();
-            for _ in 0..5 {
-                let start = monotonic();
-                assert_eq!(
-                    dear.verify(Some(password("wrong")), stored).await.unwrap(),
-                    Verdict::Wrong
-                );
-                times.push(start.elapsed());
-            }
-            times.into_iter().min().unwrap()
+        let rounds = async |stored: Option<&str>| {
+            let before = dear.rounds_spent();
+            let verdict = dear.verify(Some(password("wrong")), stored).await.unwrap();
+            assert_eq!(verdict, Verdict::Wrong);
+            dear.rounds_spent() - before
         };
-        let unknown = time(None).await;
-        let cheap = time(Some(hash.expose())).await;
-        // Cost 4 is 1/32 of cost 9: a factor of two leaves room for a busy machine.
-        assert!(cheap * 2 > unknown && unknown * 2 > cheap, "{unknown:?} {cheap:?}");
+        for stored in [None, Some(hash.expose().as_str()), Some("not a hash")] {
+            assert_eq!(rounds(stored).await, 1 << 9, "{stored:?}");
+        }
     }
 
     #[tokio::test]
