@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::password::{Password, Verdict};
+use crate::store::PasswordChanged;
 
 /// The password as it is, and as it is to be. Other members are ignored.
 #[derive(ToSchema)]
@@ -52,7 +53,7 @@ impl PasswordChange {
     security(("bearer" = [])),
     responses(
         (status = 204, description = "The password is changed, and the other sessions have ended."),
-        (status = 401, description = "`invalid_credentials`: the current password is not right. Or, as everywhere, \
+        (status = 401, description = "`invalid_credentials`: the current password is not right, or was replaced meanwhile. Or, as everywhere, \
             `token_missing`, `token_invalid`, `token_expired` or `token_revoked`."),
     ),
 )]
@@ -72,11 +73,17 @@ pub(super) async fn change(
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
         let keep = Some(caller.token.identity.session);
-        let ended = state
+        // Two hashes have taken their time: what was verified may be over by now.
+        let seen = Some(caller.user.password_hash.expose().as_str());
+        let changed = state
             .store
-            .change_password(caller.user.id, hash.expose(), keep, until, now)
+            .change_password(caller.user.id, seen, hash.expose(), keep, until, now)
             .await?;
-        state.blocklist.apply(&ended.ok_or_else(Failure::revoked)?, now);
+        match changed {
+            PasswordChanged::Done(ended) => state.blocklist.apply(&ended, now),
+            PasswordChanged::HashReplaced => return Err(Failure::invalid_credentials()),
+            PasswordChanged::NoUser | PasswordChanged::SessionEnded => return Err(Failure::revoked()),
+        }
         Ok(StatusCode::NO_CONTENT)
     })
     .await

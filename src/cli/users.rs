@@ -19,7 +19,7 @@ use super::password_source::PasswordSource;
 use super::resources::{Opened, with_current_store};
 use super::say;
 use crate::id::{Email, MAX_ROLES, Role, UserId};
-use crate::store::{Revocation, User};
+use crate::store::{PasswordChanged, Revocation, User};
 use crate::token::revoke_until;
 
 #[derive(Subcommand, Debug)]
@@ -137,15 +137,16 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
             let (email, name) = (user.email.clone(), user.name.clone());
             let hash = add::hash(&opened.config, password.read()?, email, name).await?;
             let until = revoke_until(opened.now);
-            let ended = opened
+            let changed = opened
                 .store
-                .change_password(user.id, hash.expose(), None, until, opened.now)
+                .change_password(user.id, None, hash.expose(), None, until, opened.now)
                 .await;
-            done(
-                "set a new password for",
-                &user,
-                ended.context("cannot set the password")?,
-            )
+            let ended = match changed.context("cannot set the password")? {
+                PasswordChanged::Done(ended) => Some(ended),
+                // The last two are of those who knew the old password, or have a session.
+                PasswordChanged::NoUser | PasswordChanged::HashReplaced | PasswordChanged::SessionEnded => None,
+            };
+            done("set a new password for", &user, ended)
         }
         Action::Remove(user) => {
             let user = user.find(opened).await?;

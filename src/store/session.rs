@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::connection::Connection;
 use super::error::Failure;
 use super::revocation::sessions_of;
-use super::sql::{Row, values};
+use super::sql::{Row, Sql, locking, values};
 use super::work::run;
 use super::{Revocation, Store, StoreError, User};
 use crate::id::{SessionId, UserId};
@@ -89,6 +89,19 @@ pub(super) async fn insert_refresh_token(
         .execute(INSERT, values![hash.as_slice(), &session, expires_at])
         .await?;
     Ok(())
+}
+
+/// Whether a session has ended, which it then does not before the transaction does. The user is locked by now.
+///
+/// One that the store does not have was removed after it had ended, and has left its revocation; or it never was here, where
+/// another program that shares our secret issued the token: that one has not ended.
+pub(super) async fn has_ended(connection: &mut Connection, session: SessionId) -> Result<bool, Failure> {
+    const LOCK: Sql = locking!("SELECT ended_at FROM sessions WHERE id = ?");
+    const REVOKED: &str = "SELECT seq FROM blocked_tokens WHERE kind = 2 AND value = ? AND gen = 4294967295 LIMIT 1";
+    match connection.row(LOCK, values![&session]).await? {
+        Some(row) => Ok(row.time_if_any("ended_at")?.is_some()),
+        None => Ok(connection.row(REVOKED, values![&session]).await?.is_some()),
+    }
 }
 
 impl Store {

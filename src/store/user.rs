@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::error::Failure;
 use super::revocation::sessions_of;
+use super::session::has_ended;
 use super::sql::{Row, Sql, locking, values};
 use super::work::run;
 use super::{Revocation, Store, StoreError, WriteUserError};
@@ -55,6 +56,19 @@ pub struct UserChange {
     pub email: Option<Email>,
     /// A new name.
     pub name: Option<UserName>,
+}
+
+/// What became of a change of a password. Nothing was written unless it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordChanged {
+    /// The hash is the new one, and the other sessions ended with these revocations.
+    Done(Vec<Revocation>),
+    /// There is no such user.
+    NoUser,
+    /// The hash is no longer the one that the old password was checked against.
+    HashReplaced,
+    /// The session that was to be kept has ended.
+    SessionEnded,
 }
 
 const BY_ID: &str = "SELECT id, email, name, password_hash, roles, disabled_at, created_at, updated_at \
@@ -195,22 +209,33 @@ impl Store {
     }
 
     /// Sets a new hash and ends every session but `keep`, with revocations that hold until `revoke_until`, all or
-    /// nothing. `None`: no such user.
+    /// nothing. `seen` is the hash that the caller checked the old password against, `None` for one who need not know it:
+    /// a hash replaced since then stays. So does any where `keep` has ended.
     pub async fn change_password(
         &self,
         id: UserId,
+        seen: Option<&str>,
         new_hash: &str,
         keep: Option<SessionId>,
         revoke_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+    ) -> Result<PasswordChanged, StoreError> {
         const UPDATE: &str = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?";
         let done = run!(self.transaction(), |connection| {
-            if User::lock(connection, id).await?.is_none() {
-                return Ok(None);
+            let Some(user) = User::lock(connection, id).await? else {
+                return Ok(PasswordChanged::NoUser);
+            };
+            if seen.is_some_and(|seen| seen != user.password_hash.expose()) {
+                return Ok(PasswordChanged::HashReplaced);
+            }
+            if let Some(keep) = keep
+                && has_ended(connection, keep).await?
+            {
+                return Ok(PasswordChanged::SessionEnded);
             }
             connection.execute(UPDATE, values![new_hash, now, &id]).await?;
-            Ok(Some(sessions_of(id, keep, revoke_until, now).end(connection).await?))
+            let ended = sessions_of(id, keep, revoke_until, now).end(connection).await?;
+            Ok(PasswordChanged::Done(ended))
         });
         Ok(done?)
     }

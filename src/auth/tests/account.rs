@@ -1,8 +1,15 @@
 //! The user's own account and password.
 
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, State};
+use axum::response::IntoResponse;
 use serde_json::json;
 
-use super::support::{App, PASSWORD};
+use super::support::{App, Held, PASSWORD, id_of, json_request, request};
+use crate::auth::body::Fields;
+use crate::auth::caller::Caller;
+use crate::auth::password;
+use crate::store::PasswordChanged;
 
 const NEW: &str = "tr0mbone-Kettle";
 
@@ -146,4 +153,49 @@ async fn a_new_password_is_judged_as_at_sign_up() {
         let body = json!({ "current_password": PASSWORD, "new_password": new });
         assert_eq!(change(body).await, [format!("new_password {code}")]);
     }
+}
+
+/// Changes the password by a request that was let in before `meanwhile` happened; the code of its refusal.
+async fn change_overtaken_by(app: &App, held: &Held, meanwhile: impl Future<Output = ()>) -> String {
+    let bare = request("POST", "/auth/user/password", Some(&held.access));
+    let mut parts = bare.body(Body::empty()).unwrap().into_parts().0;
+    let caller = Caller::from_request_parts(&mut parts, &app.state).await.unwrap();
+    let body = json!({ "current_password": PASSWORD, "new_password": NEW });
+    let request = json_request("POST", "/auth/user/password", Some(&held.access), &body);
+    let fields = Fields::from_request(request, &app.state).await.unwrap();
+    meanwhile.await;
+    let refused = password::change(State(app.state.clone()), caller, fields).await;
+    let answer = refused.unwrap_err().into_response();
+    assert_eq!(answer.status(), 401);
+    answer.headers()["x-doorward-error"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_password_reset_while_the_old_one_is_verified_stays_reset() {
+    let app = App::start().await;
+    let held = app.sign_up("ann@example.com").await;
+    let (user, now) = (id_of(&held.user), app.state.clock.now());
+    let reset = async {
+        let store = &app.state.store;
+        let done = store.change_password(user, None, "reset", None, now, now).await;
+        assert!(matches!(done, Ok(PasswordChanged::Done(_))));
+    };
+    assert_eq!(change_overtaken_by(&app, &held, reset).await, "invalid_credentials");
+    let stored = app.state.store.user_by_id(user).await.unwrap().unwrap();
+    assert_eq!(stored.password_hash.expose(), "reset");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_the_old_password_is_verified_sets_no_new_one() {
+    let app = App::start().await;
+    let held = app.sign_up("ann@example.com").await;
+    let (user, now) = (id_of(&held.user), app.state.clock.now());
+    // On another replica, of which this one has not heard.
+    let end = async {
+        let ended = app.state.store.end_sessions(user, None, now, now).await.unwrap();
+        assert_eq!(ended.len(), 1);
+    };
+    assert_eq!(change_overtaken_by(&app, &held, end).await, "token_revoked");
+    assert_eq!(app.try_login("ann@example.com", NEW).await.status, 401);
+    assert_eq!(app.try_login("ann@example.com", PASSWORD).await.status, 200);
 }

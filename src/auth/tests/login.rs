@@ -52,7 +52,10 @@ async fn every_refused_login_costs_one_bcrypt() {
     app.disable(off).await;
     let broken = app.add_user("broken@example.com", 4).await;
     let (now, until) = (app.state.clock.now(), app.state.clock.now());
-    let stored = app.state.store.change_password(broken, "not a hash", None, until, now);
+    let stored = app
+        .state
+        .store
+        .change_password(broken, None, "not a hash", None, until, now);
     stored.await.unwrap();
 
     let long = "x".repeat(100);
@@ -108,7 +111,7 @@ async fn a_hash_made_by_another_program_logs_in() {
     for prefix in ["$2a$", "$2b$", "$2y$"] {
         let hash = bcrypt_of_u_star_u(prefix);
         let now = app.state.clock.now();
-        let stored = app.state.store.change_password(user, &hash, None, now, now);
+        let stored = app.state.store.change_password(user, None, &hash, None, now, now);
         stored.await.unwrap();
         assert_eq!(app.try_login("ann@example.com", "U*U").await.status, 200, "{prefix}");
     }

@@ -1,7 +1,7 @@
 //! Users.
 
-use doorward::id::{Email, Role, UserId};
-use doorward::store::{Revoked, UserChange, WriteUserError};
+use doorward::id::{Email, Role, SessionId, UserId};
+use doorward::store::{PasswordChanged, Revocation, Revoked, UserChange, WriteUserError};
 
 use super::{Db, NOW, later, new_session, new_user, on_both};
 
@@ -14,6 +14,9 @@ on_both!(
     a_change_to_a_taken_address_changes_nothing,
     a_hash_is_upgraded_only_if_it_is_still_the_one_seen,
     a_new_password_ends_the_other_sessions,
+    a_password_that_was_replaced_meanwhile_stays_replaced,
+    an_ended_session_sets_no_password,
+    a_session_that_was_never_stored_sets_a_password_until_it_is_revoked,
     new_roles_refuse_the_tokens_so_far_and_let_sessions_live,
     a_disabled_user_has_no_session_and_gets_none,
     a_deleted_user_takes_sessions_along_and_leaves_revocations,
@@ -144,12 +147,14 @@ async fn a_hash_is_upgraded_only_if_it_is_still_the_one_seen(db: &Db) {
 async fn a_new_password_ends_the_other_sessions(db: &Db) {
     let ann = db.user("ann").await;
     let (here, there) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
-    let ended = db
+    let changed = db
         .store
-        .change_password(ann.id, "new", Some(here), later(900), later(1))
+        .change_password(ann.id, Some("hash-of-ann"), "new", Some(here), later(900), later(1))
         .await
-        .unwrap()
         .unwrap();
+    let PasswordChanged::Done(ended) = changed else {
+        panic!("{changed:?}")
+    };
     assert_eq!(ended.len(), 1);
     assert_eq!(
         ended[0].target,
@@ -178,6 +183,73 @@ async fn a_new_password_ends_the_other_sessions(db: &Db) {
             .expose(),
         "new"
     );
+}
+
+async fn hash_of(db: &Db, user: UserId) -> String {
+    let user = db.store.user_by_id(user).await.unwrap().unwrap();
+    user.password_hash.expose().clone()
+}
+
+async fn a_password_that_was_replaced_meanwhile_stays_replaced(db: &Db) {
+    let ann = db.user("ann").await;
+    let (here, there) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
+    assert!(
+        db.store
+            .upgrade_password_hash(ann.id, "hash-of-ann", "reset", NOW)
+            .await
+            .unwrap()
+    );
+    let change = async |seen| {
+        db.store
+            .change_password(ann.id, seen, "mine", Some(here), later(900), later(1))
+            .await
+            .unwrap()
+    };
+    assert_eq!(change(Some("hash-of-ann")).await, PasswordChanged::HashReplaced);
+    assert_eq!(hash_of(db, ann.id).await, "reset");
+    let live = db.store.live_sessions(ann.id, later(1)).await.unwrap();
+    assert_eq!(live.len(), 2, "{there:?} lives on");
+    assert!(db.store.blocked_after(0, 10).await.unwrap().is_empty());
+    assert!(matches!(change(Some("reset")).await, PasswordChanged::Done(_)));
+    assert!(matches!(change(None).await, PasswordChanged::Done(_)));
+}
+
+async fn an_ended_session_sets_no_password(db: &Db) {
+    let ann = db.user("ann").await;
+    let here = db.session(&ann, 1).await;
+    db.store.end_sessions(ann.id, None, later(900), NOW).await.unwrap();
+    let change = async || {
+        db.store
+            .change_password(ann.id, Some("hash-of-ann"), "mine", Some(here), later(900), later(1))
+            .await
+            .unwrap()
+    };
+    assert_eq!(change().await, PasswordChanged::SessionEnded);
+    // Its row goes before its last token has expired.
+    assert_eq!(db.store.cleanup(later(1), 10).await.unwrap().sessions, 1);
+    assert_eq!(change().await, PasswordChanged::SessionEnded);
+    assert_eq!(hash_of(db, ann.id).await, "hash-of-ann");
+}
+
+async fn a_session_that_was_never_stored_sets_a_password_until_it_is_revoked(db: &Db) {
+    // Another program that shares our secret may have issued its token.
+    let ann = db.user("ann").await;
+    let foreign = SessionId::generate(NOW);
+    let change = async |hash| {
+        db.store
+            .change_password(ann.id, None, hash, Some(foreign), later(900), later(1))
+            .await
+            .unwrap()
+    };
+    assert_eq!(change("first").await, PasswordChanged::Done(Vec::new()));
+    let target = Revoked::Session {
+        id: foreign,
+        up_to: u32::MAX,
+    };
+    let expires_at = later(900);
+    db.store.block(&[Revocation { target, expires_at }], NOW).await.unwrap();
+    assert_eq!(change("second").await, PasswordChanged::SessionEnded);
+    assert_eq!(hash_of(db, ann.id).await, "first");
 }
 
 async fn new_roles_refuse_the_tokens_so_far_and_let_sessions_live(db: &Db) {
@@ -273,12 +345,9 @@ async fn nobody_is_changed_when_there_is_nobody(db: &Db) {
             .unwrap()
             .is_none()
     );
-    assert!(
-        store
-            .change_password(id, "new", None, NOW, NOW)
-            .await
-            .unwrap()
-            .is_none()
+    assert_eq!(
+        store.change_password(id, None, "new", None, NOW, NOW).await.unwrap(),
+        PasswordChanged::NoUser
     );
     assert!(store.set_roles(id, &[], NOW, NOW).await.unwrap().is_none());
     assert!(store.disable_user(id, NOW, NOW).await.unwrap().is_none());
