@@ -1,13 +1,15 @@
-//! Who calls: [`Caller`], a user with a good token, and [`Client`], where a request comes from.
+//! Who calls: [`Caller`], a user with a good token, [`Submission`], what such a user sent, and [`Client`], where a request
+//! comes from.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use http::header;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
+use http::{HeaderMap, header};
 
+use super::body::Fields;
 use super::error::Failure;
 use super::{AuthState, ClientAddress};
 use crate::problem::Code;
@@ -33,14 +35,57 @@ impl FromRequestParts<AuthState> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &AuthState) -> Result<Self, Failure> {
-        let missing = || Failure::new(Code::TokenMissing, "send the access token as `Authorization: Bearer …`");
-        let text = bearer_token(&parts.headers)?.ok_or_else(missing)?;
-        let token = state.tokens.authenticate(text, state.clock.now())?;
+        Self::of(&parts.headers, state).await
+    }
+}
+
+impl Caller {
+    async fn of(headers: &HeaderMap, state: &AuthState) -> Result<Self, Failure> {
+        let token = authenticate(headers, state)?;
         let user = state.store.user_by_id(token.identity.user).await?;
         match user {
             Some(user) if user.disabled_at.is_none() => Ok(Self { token, user }),
             Some(_) | None => Err(Failure::revoked()),
         }
+    }
+
+    /// Whether the token is still good after something took its time.
+    pub(super) fn check_again(&self, state: &AuthState) -> Result<(), Failure> {
+        let (token, session) = (self.token.token, self.token.identity.session);
+        if state.blocklist.is_revoked(token, session, self.token.generation) {
+            return Err(Failure::revoked());
+        }
+        Ok(())
+    }
+}
+
+/// Judges the token that a request shows, by what is in memory.
+fn authenticate(headers: &HeaderMap, state: &AuthState) -> Result<Arc<Verified>, Failure> {
+    let missing = || Failure::new(Code::TokenMissing, "send the access token as `Authorization: Bearer …`");
+    let text = bearer_token(headers)?.ok_or_else(missing)?;
+    Ok(state.tokens.authenticate(text, state.clock.now())?)
+}
+
+/// A body, and the user who sent it. Endpoints that take both ask for this, and not for one after the other.
+#[derive(Debug)]
+pub(super) struct Submission {
+    /// Who sent it, as of the moment when all of it was there.
+    pub(super) caller: Caller,
+    /// What was sent.
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<AuthState> for Submission {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AuthState) -> Result<Self, Failure> {
+        let headers = request.headers().clone();
+        // A stranger's body is not waited for.
+        authenticate(&headers, state)?;
+        let fields = Fields::from_request(request, state).await?;
+        // A client may hold the end of its body back until its token has been revoked.
+        let caller = Caller::of(&headers, state).await?;
+        Ok(Self { caller, fields })
     }
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use utoipa::ToSchema;
 
 use super::body::{self, Fields};
-use super::caller::Caller;
+use super::caller::{Caller, Submission};
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::password::{Password, Verdict};
@@ -59,8 +59,7 @@ impl PasswordChange {
 )]
 pub(super) async fn change(
     State(state): State<AuthState>,
-    caller: Caller,
-    fields: Fields,
+    Submission { caller, fields }: Submission,
 ) -> Result<StatusCode, Failure> {
     let change = PasswordChange::read(fields, &state, &caller).await?;
     let stored = caller.user.password_hash.expose();
@@ -70,10 +69,11 @@ pub(super) async fn change(
     }
     let hash = state.hasher.hash(change.new_password).await?;
     run_to_end(async move {
+        // The hashes have taken their time: what was verified may be over by now.
+        caller.check_again(&state)?;
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
         let keep = Some(caller.token.identity.session);
-        // Two hashes have taken their time: what was verified may be over by now.
         let seen = Some(caller.user.password_hash.expose().as_str());
         let changed = state
             .store

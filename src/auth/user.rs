@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::answer::UserBody;
 use super::body::{self, Fields};
-use super::caller::Caller;
+use super::caller::{Caller, Submission};
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::id::{Email, UserName};
@@ -63,14 +63,14 @@ pub(super) async fn show(caller: Caller) -> Json<UserBody> {
 )]
 pub(super) async fn change(
     State(state): State<AuthState>,
-    caller: Caller,
-    fields: Fields,
+    Submission { caller, fields }: Submission,
 ) -> Result<Json<UserBody>, Failure> {
     let Change { email, name } = Change::read(fields)?;
     run_to_end(async move {
         let now = state.clock.now();
         let change = UserChange { email, name };
-        let user = state.store.update_user(caller.user.id, &change, now).await?;
+        let by = Some(caller.token.identity.session);
+        let user = state.store.update_user(caller.user.id, by, &change, now).await?;
         Ok(Json(user.ok_or_else(Failure::revoked)?.into()))
     })
     .await
@@ -90,9 +90,11 @@ pub(super) async fn delete(State(state): State<AuthState>, caller: Caller) -> Re
     run_to_end(async move {
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
-        // The caller's session may have ended already, or be none of the store's: then the token goes all the same.
-        let ended = state.store.delete_user(caller.user.id, until, now).await?;
-        revoke::own_too(&state, &caller, &ended.unwrap_or_default(), now).await?;
+        let by = Some(caller.token.identity.session);
+        let ended = state.store.delete_user(caller.user.id, by, until, now).await?;
+        let ended = ended.ok_or_else(Failure::revoked)?;
+        // The caller's session may be none of the store's: then its token goes all the same.
+        revoke::own_too(&state, &caller, &ended, now).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

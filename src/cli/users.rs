@@ -152,7 +152,7 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
             let user = user.find(opened).await?;
             let ended = opened
                 .store
-                .delete_user(user.id, revoke_until(opened.now), opened.now)
+                .delete_user(user.id, None, revoke_until(opened.now), opened.now)
                 .await;
             done("removed", &user, ended.context("cannot remove the account")?)
         }

@@ -91,13 +91,15 @@ pub(super) async fn insert_refresh_token(
     Ok(())
 }
 
-/// Whether a session has ended, which it then does not before the transaction does. The user is locked by now.
+/// Whether the session by which something is asked has ended; if not, then it does not before the transaction does. The user
+/// is locked by now. The operator needs no session.
 ///
 /// One that the store does not have was removed after it had ended, and has left its revocation; or it never was here, where
 /// another program that shares our secret issued the token: that one has not ended.
-pub(super) async fn has_ended(connection: &mut Connection, session: SessionId) -> Result<bool, Failure> {
+pub(super) async fn is_over(connection: &mut Connection, by: Option<SessionId>) -> Result<bool, Failure> {
     const LOCK: Sql = locking!("SELECT ended_at FROM sessions WHERE id = ?");
     const REVOKED: &str = "SELECT seq FROM blocked_tokens WHERE kind = 2 AND value = ? AND gen = 4294967295 LIMIT 1";
+    let Some(session) = by else { return Ok(false) };
     match connection.row(LOCK, values![&session]).await? {
         Some(row) => Ok(row.time_if_any("ended_at")?.is_some()),
         None => Ok(connection.row(REVOKED, values![&session]).await?.is_some()),

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::error::Failure;
 use super::revocation::sessions_of;
-use super::session::has_ended;
+use super::session::is_over;
 use super::sql::{Row, Sql, locking, values};
 use super::work::run;
 use super::{Revocation, Store, StoreError, WriteUserError};
@@ -170,10 +170,11 @@ impl Store {
         rows.iter().map(User::read).collect()
     }
 
-    /// Changes a user and answers with the result; `None`: no such user.
+    /// Changes a user and answers with the result; `None`: no such user, or the session `by` which it is asked has ended.
     pub async fn update_user(
         &self,
         id: UserId,
+        by: Option<SessionId>,
         change: &UserChange,
         now: Timestamp,
     ) -> Result<Option<User>, WriteUserError> {
@@ -182,6 +183,9 @@ impl Store {
             let Some(mut user) = User::lock(connection, id).await? else {
                 return Ok(None);
             };
+            if is_over(connection, by).await? {
+                return Ok(None);
+            }
             user.email = change.email.clone().unwrap_or(user.email);
             user.name = change.name.clone().unwrap_or(user.name);
             user.updated_at = now;
@@ -228,9 +232,7 @@ impl Store {
             if seen.is_some_and(|seen| seen != user.password_hash.expose()) {
                 return Ok(PasswordChanged::HashReplaced);
             }
-            if let Some(keep) = keep
-                && has_ended(connection, keep).await?
-            {
+            if is_over(connection, keep).await? {
                 return Ok(PasswordChanged::SessionEnded);
             }
             connection.execute(UPDATE, values![new_hash, now, &id]).await?;
@@ -293,15 +295,17 @@ impl Store {
             == 1)
     }
 
-    /// Deletes a user with all sessions and refresh tokens; the revocations of those sessions stay. `None`: no such user.
+    /// Deletes a user with all sessions and refresh tokens; the revocations of those sessions stay. `None`: no such user, or
+    /// the session `by` which it is asked has ended.
     pub async fn delete_user(
         &self,
         id: UserId,
+        by: Option<SessionId>,
         revoke_until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         let done = run!(self.transaction(), |connection| {
-            if User::lock(connection, id).await?.is_none() {
+            if User::lock(connection, id).await?.is_none() || is_over(connection, by).await? {
                 return Ok(None);
             }
             let revocations = sessions_of(id, None, revoke_until, now).end(connection).await?;

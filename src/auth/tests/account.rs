@@ -1,15 +1,13 @@
 //! The user's own account and password.
 
-use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, State};
+use axum::extract::{FromRequest, State};
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use super::support::{App, Held, PASSWORD, id_of, json_request, request};
-use crate::auth::body::Fields;
-use crate::auth::caller::Caller;
+use super::support::{App, Held, PASSWORD, id_of, json_request};
+use crate::auth::caller::Submission;
 use crate::auth::password;
-use crate::store::PasswordChanged;
+use crate::store::{PasswordChanged, Revocation, Revoked};
 
 const NEW: &str = "tr0mbone-Kettle";
 
@@ -157,14 +155,11 @@ async fn a_new_password_is_judged_as_at_sign_up() {
 
 /// Changes the password by a request that was let in before `meanwhile` happened; the code of its refusal.
 async fn change_overtaken_by(app: &App, held: &Held, meanwhile: impl Future<Output = ()>) -> String {
-    let bare = request("POST", "/auth/user/password", Some(&held.access));
-    let mut parts = bare.body(Body::empty()).unwrap().into_parts().0;
-    let caller = Caller::from_request_parts(&mut parts, &app.state).await.unwrap();
     let body = json!({ "current_password": PASSWORD, "new_password": NEW });
     let request = json_request("POST", "/auth/user/password", Some(&held.access), &body);
-    let fields = Fields::from_request(request, &app.state).await.unwrap();
+    let submission = Submission::from_request(request, &app.state).await.unwrap();
     meanwhile.await;
-    let refused = password::change(State(app.state.clone()), caller, fields).await;
+    let refused = password::change(State(app.state.clone()), submission).await;
     let answer = refused.unwrap_err().into_response();
     assert_eq!(answer.status(), 401);
     answer.headers()["x-doorward-error"].to_str().unwrap().to_owned()
@@ -198,4 +193,20 @@ async fn a_session_that_ends_while_the_old_password_is_verified_sets_no_new_one(
     assert_eq!(change_overtaken_by(&app, &held, end).await, "token_revoked");
     assert_eq!(app.try_login("ann@example.com", NEW).await.status, 401);
     assert_eq!(app.try_login("ann@example.com", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_the_old_password_is_verified_sets_no_new_one() {
+    let app = App::start().await;
+    let held = app.sign_up("ann@example.com").await;
+    let now = app.state.clock.now();
+    let token = app.state.tokens.authenticate(&held.access, now).unwrap().token;
+    // By its id: its session lives on.
+    let revoke = async {
+        let target = Revoked::Token(token);
+        let expires_at = app.state.tokens.revoke_until(now);
+        app.state.blocklist.apply(&[Revocation { target, expires_at }], now);
+    };
+    assert_eq!(change_overtaken_by(&app, &held, revoke).await, "token_revoked");
+    assert_eq!(app.try_login("ann@example.com", NEW).await.status, 401);
 }

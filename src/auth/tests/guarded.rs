@@ -1,12 +1,13 @@
 //! What every endpoint that wants a token has in common.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::header;
 use serde_json::json;
 
-use super::support::{App, Held, id_of, request};
+use super::support::{App, Held, PASSWORD, id_of, request};
 use crate::auth::endpoints;
 use crate::config::OnStale;
 use crate::time::monotonic;
@@ -158,12 +159,68 @@ async fn a_disabled_or_deleted_user_is_noticed_before_the_revocation_arrives() {
         .unwrap()
         .unwrap();
     store
-        .delete_user(id_of(&deleted.user), until, now)
+        .delete_user(id_of(&deleted.user), None, until, now)
         .await
         .unwrap()
         .unwrap();
     all_refuse(&app, &disabled.access, "token_revoked").await;
     all_refuse(&app, &deleted.access, "token_revoked").await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_before_all_of_the_body_is_there_changes_nothing() {
+    let app = Arc::new(App::start().await);
+    let changed = json!({ "name": "Mallory", "current_password": PASSWORD, "new_password": "tr0mbone-Kettle" });
+    for (method, path) in [("PATCH", "/auth/user"), ("POST", "/auth/user/password")] {
+        let owner = app.sign_up(&format!("ann{}@example.com", path.len())).await;
+        let held = app.log_in(owner.user["email"].as_str().unwrap()).await;
+        let (other, token, rest) = (Arc::clone(&app), held.access.clone(), changed.to_string());
+        let body = futures_util::stream::once(async move {
+            // The end of the body comes after the answer to the logout.
+            let done = other.with_token("POST", "/auth/logout", &token).await;
+            assert_eq!(done.status, 204);
+            Ok::<_, std::convert::Infallible>(rest)
+        });
+        let request = request(method, path, Some(&held.access)).header(header::CONTENT_TYPE, "application/json");
+        let answer = app.send(request.body(Body::from_stream(body)).unwrap()).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (401, "token_revoked"),
+            "{path}"
+        );
+        let shown = app.with_token("GET", "/auth/user", &owner.access).await;
+        assert_eq!(shown.json(), owner.user);
+        app.log_in(owner.user["email"].as_str().unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_on_another_replica_changes_and_deletes_nothing() {
+    let app = App::start().await;
+    let owner = app.sign_up("ann@example.com").await;
+    let held = app.log_in("ann@example.com").await;
+    let now = app.state.clock.now();
+    let session = app
+        .state
+        .tokens
+        .authenticate(&held.access, now)
+        .unwrap()
+        .identity
+        .session;
+    // This one's blocklist has not heard of it.
+    let until = app.state.tokens.revoke_until(now);
+    let ended = app.state.store.end_session(id_of(&held.user), session, until, now);
+    ended.await.unwrap().unwrap();
+    let change = json!({ "name": "Mallory" });
+    for answer in [
+        app.with_token_and_body("PATCH", "/auth/user", &held.access, &change)
+            .await,
+        app.with_token("DELETE", "/auth/user", &held.access).await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (401, "token_revoked"));
+    }
+    let shown = app.with_token("GET", "/auth/user", &owner.access).await;
+    assert_eq!((shown.status, shown.json()), (200, owner.user));
 }
 
 #[tokio::test]

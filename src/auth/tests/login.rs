@@ -143,7 +143,7 @@ async fn a_changed_address_logs_in_and_the_old_one_does_not() {
     let now = app.state.clock.now();
     app.state
         .store
-        .update_user(id_of(&held.user), &change, now)
+        .update_user(id_of(&held.user), None, &change, now)
         .await
         .unwrap();
     assert_eq!(app.try_login("ann@example.com", PASSWORD).await.status, 401);

@@ -16,6 +16,7 @@ on_both!(
     a_new_password_ends_the_other_sessions,
     a_password_that_was_replaced_meanwhile_stays_replaced,
     an_ended_session_sets_no_password,
+    an_ended_session_changes_and_deletes_nobody,
     a_session_that_was_never_stored_sets_a_password_until_it_is_revoked,
     new_roles_refuse_the_tokens_so_far_and_let_sessions_live,
     a_disabled_user_has_no_session_and_gets_none,
@@ -92,7 +93,12 @@ async fn a_change_touches_only_what_it_names(db: &Db) {
         name: Some("Ann Lee".parse().unwrap()),
         email: None,
     };
-    let changed = db.store.update_user(ann.id, &change, later(1)).await.unwrap().unwrap();
+    let changed = db
+        .store
+        .update_user(ann.id, None, &change, later(1))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (changed.email.as_str(), changed.name.as_str()),
         ("ann@example.com", "Ann Lee")
@@ -103,14 +109,18 @@ async fn a_change_touches_only_what_it_names(db: &Db) {
         name: None,
         email: Some(email.clone()),
     };
-    db.store.update_user(ann.id, &change, later(2)).await.unwrap().unwrap();
+    db.store
+        .update_user(ann.id, None, &change, later(2))
+        .await
+        .unwrap()
+        .unwrap();
     let found = db.store.user_by_email(&email).await.unwrap().unwrap();
     assert_eq!((found.id, found.name.as_str()), (ann.id, "Ann Lee"));
     assert!(db.store.user_by_email(&ann.email).await.unwrap().is_none());
     // No change at all is no error.
     assert!(
         db.store
-            .update_user(ann.id, &UserChange::default(), later(2))
+            .update_user(ann.id, None, &UserChange::default(), later(2))
             .await
             .unwrap()
             .is_some()
@@ -123,7 +133,7 @@ async fn a_change_to_a_taken_address_changes_nothing(db: &Db) {
         name: Some("Ann".parse().unwrap()),
         email: Some(bob.email),
     };
-    let changed = db.store.update_user(ann.id, &change, later(1)).await;
+    let changed = db.store.update_user(ann.id, None, &change, later(1)).await;
     assert!(matches!(changed, Err(WriteUserError::EmailTaken)), "{changed:?}");
     let found = db.store.user_by_id(ann.id).await.unwrap().unwrap();
     assert_eq!((found.email, found.name, found.updated_at), (ann.email, ann.name, NOW));
@@ -231,6 +241,33 @@ async fn an_ended_session_sets_no_password(db: &Db) {
     assert_eq!(hash_of(db, ann.id).await, "hash-of-ann");
 }
 
+async fn an_ended_session_changes_and_deletes_nobody(db: &Db) {
+    let ann = db.user("ann").await;
+    let (here, there) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
+    db.store
+        .end_session(ann.id, here, later(900), NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    let change = UserChange {
+        email: Some("mallory@example.com".parse().unwrap()),
+        name: None,
+    };
+    let update = async |by| db.store.update_user(ann.id, Some(by), &change, later(1)).await.unwrap();
+    let delete = async |by| {
+        db.store
+            .delete_user(ann.id, Some(by), later(900), later(1))
+            .await
+            .unwrap()
+    };
+    assert!(update(here).await.is_none());
+    assert!(delete(here).await.is_none());
+    let found = db.store.user_by_id(ann.id).await.unwrap().unwrap();
+    assert_eq!((found.email, found.updated_at), (ann.email, NOW));
+    assert!(update(there).await.is_some());
+    assert!(delete(there).await.is_some());
+}
+
 async fn a_session_that_was_never_stored_sets_a_password_until_it_is_revoked(db: &Db) {
     // Another program that shares our secret may have issued its token.
     let ann = db.user("ann").await;
@@ -315,7 +352,7 @@ async fn a_deleted_user_takes_sessions_along_and_leaves_revocations(db: &Db) {
     let session = db.session(&ann, 1).await;
     let ended = db
         .store
-        .delete_user(ann.id, later(900), later(1))
+        .delete_user(ann.id, None, later(900), later(1))
         .await
         .unwrap()
         .unwrap();
@@ -340,7 +377,7 @@ async fn nobody_is_changed_when_there_is_nobody(db: &Db) {
     let store = &db.store;
     assert!(
         store
-            .update_user(id, &UserChange::default(), NOW)
+            .update_user(id, None, &UserChange::default(), NOW)
             .await
             .unwrap()
             .is_none()
@@ -351,7 +388,7 @@ async fn nobody_is_changed_when_there_is_nobody(db: &Db) {
     );
     assert!(store.set_roles(id, &[], NOW, NOW).await.unwrap().is_none());
     assert!(store.disable_user(id, NOW, NOW).await.unwrap().is_none());
-    assert!(store.delete_user(id, NOW, NOW).await.unwrap().is_none());
+    assert!(store.delete_user(id, None, NOW, NOW).await.unwrap().is_none());
     assert!(!store.enable_user(id, NOW).await.unwrap());
     assert!(store.end_sessions(id, None, NOW, NOW).await.unwrap().is_empty());
 }
