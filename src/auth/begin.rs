@@ -10,7 +10,7 @@ use crate::store::{NewSession, Session, User};
 use crate::token::Subject;
 
 /// Begins a session for a user whose password was verified against `user.password_hash`. `None`: since the user was read,
-/// they were deleted or disabled, or their password hash was replaced.
+/// they were deleted or disabled, or their password hash was replaced. The tokens are of the user as they are by now.
 pub(super) async fn begin(state: &AuthState, user: &User, client: &Client) -> Result<Option<TokensBody>, Failure> {
     let now = state.clock.now();
     let tokens = &state.config.tokens;
@@ -27,7 +27,10 @@ pub(super) async fn begin(state: &AuthState, user: &User, client: &Client) -> Re
         refresh_hash: refresh.hash(),
         refresh_expires_at: (now + tokens.refresh_ttl).min(expires_at),
     };
-    // Before the session is there: without a signing key, none is left behind.
+    // Not the user that the password was verified for: roles taken away since then have revoked no token of this session.
+    let Some(user) = state.store.start_session(&new).await? else {
+        return Ok(None);
+    };
     let session = Session {
         id: new.id,
         user: new.user,
@@ -38,7 +41,13 @@ pub(super) async fn begin(state: &AuthState, user: &User, client: &Client) -> Re
         ip: None,
         user_agent: None,
     };
-    let access = state.tokens.issue(&Subject::new(user, &session), now)?;
-    let begun = state.store.start_session(&new).await?;
-    Ok(begun.then(|| TokensBody::new(&access, &refresh, user, now)))
+    match state.tokens.issue(&Subject::new(&user, &session), now) {
+        Ok(access) => Ok(Some(TokensBody::new(&access, &refresh, &user, now))),
+        Err(error) => {
+            // Without a signing key, no session is left behind that nobody has.
+            let until = state.tokens.revoke_until(now);
+            state.store.end_session(user.id, session.id, until, now).await?;
+            Err(error.into())
+        }
+    }
 }

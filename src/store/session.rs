@@ -107,8 +107,9 @@ pub(super) async fn is_over(connection: &mut Connection, by: Option<SessionId>) 
 }
 
 impl Store {
-    /// Begins a session, all or nothing. `false`: the user is gone or disabled, or has another password hash by now.
-    pub async fn start_session(&self, session: &NewSession) -> Result<bool, StoreError> {
+    /// Begins a session, all or nothing, and answers with the user as they are at that moment: roles that change later
+    /// revoke its tokens. `None`: the user is gone or disabled, or has another password hash by now.
+    pub async fn start_session(&self, session: &NewSession) -> Result<Option<User>, StoreError> {
         const INSERT: &str = "INSERT INTO sessions \
                               (id, user_id, gen, created_at, last_used_at, expires_at, ip, user_agent) \
                               VALUES (?, ?, 1, ?, ?, ?, ?, ?)";
@@ -118,13 +119,10 @@ impl Store {
             .as_ref()
             .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect());
         let done = run!(self.transaction(), |connection| {
-            let user = User::lock(connection, session.user).await?;
-            let may = user.is_some_and(|user| {
+            let user = User::lock(connection, session.user).await?.filter(|user| {
                 user.disabled_at.is_none() && user.password_hash.expose() == session.password_hash.expose()
             });
-            if !may {
-                return Ok(false);
-            }
+            let Some(user) = user else { return Ok(None) };
             let (now, ends) = (session.created_at, session.expires_at);
             let row = values![
                 &session.id,
@@ -138,7 +136,7 @@ impl Store {
             connection.execute(INSERT, row).await?;
             let expires_at = session.refresh_expires_at.min(ends);
             insert_refresh_token(connection, &session.refresh_hash, session.id, expires_at).await?;
-            Ok(true)
+            Ok(Some(user))
         });
         Ok(done?)
     }

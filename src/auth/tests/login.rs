@@ -1,9 +1,14 @@
 //! Login.
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::support::{App, PASSWORD, id_of};
-use crate::store::UserChange;
+use crate::auth::begin::begin;
+use crate::auth::caller::Client;
+use crate::config::Backend;
+use crate::store::{Store, UserChange};
+use crate::token::{MasterKey, load_keys};
 
 #[tokio::test]
 async fn a_login_answers_with_tokens_and_the_user() {
@@ -148,4 +153,53 @@ async fn a_changed_address_logs_in_and_the_old_one_does_not() {
         .unwrap();
     assert_eq!(app.try_login("ann@example.com", PASSWORD).await.status, 401);
     assert_eq!(app.try_login("ann@example.org", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_login_in_flight_gets_the_roles_address_and_name_of_the_moment_when_it_succeeds() {
+    let app = App::start().await;
+    let id = app.add_user("ann@example.com", 4).await;
+    let (store, now) = (&app.state.store, app.state.clock.now());
+    // As it was when the password was verified.
+    let seen = store.user_by_id(id).await.unwrap().unwrap();
+    assert_eq!(seen.roles.len(), 1);
+    store.set_roles(id, &[], now, now).await.unwrap().unwrap();
+    let change = UserChange {
+        email: Some("ann@example.org".parse().unwrap()),
+        name: Some("Ann B. Lee".parse().unwrap()),
+    };
+    store.update_user(id, None, &change, now).await.unwrap().unwrap();
+    let client = Client {
+        ip: None,
+        user_agent: None,
+    };
+    let begun = begin(&app.state, &seen, &client).await.unwrap().unwrap();
+    let body = serde_json::to_value(&begun).unwrap();
+    let token = body["access_token"].as_str().unwrap();
+    let identity = &app.state.tokens.authenticate(token, now).unwrap().identity;
+    assert_eq!(identity.roles, []);
+    assert_eq!(
+        (identity.email.as_str(), identity.name.as_str()),
+        ("ann@example.org", "Ann B. Lee")
+    );
+    assert_eq!(body["user"]["roles"], json!([]));
+    assert_eq!(body["user"]["email"], "ann@example.org");
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_signed_leaves_no_session_behind() {
+    let app = App::start().await;
+    let id = app.add_user("ann@example.com", 4).await;
+    let now = app.state.clock.now();
+    let mut config = app.state.config.store.clone();
+    let empty = TempDir::new().unwrap();
+    config.backend = Backend::Sqlite(empty.path().join("empty.db"));
+    let keyless = Store::connect(&config).await.unwrap();
+    keyless.migrate_up(now).await.unwrap();
+    let master = MasterKey::from_bytes(&[7; 32]).unwrap();
+    let none = load_keys(&keyless, &master, now).await.unwrap();
+    app.state.tokens.replace_keys(&none);
+    let answer = app.try_login("ann@example.com", PASSWORD).await;
+    assert_eq!((answer.status, answer.code().as_str()), (500, "internal"));
+    assert!(app.state.store.live_sessions(id, now).await.unwrap().is_empty());
 }

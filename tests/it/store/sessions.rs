@@ -7,6 +7,7 @@ use super::{Db, NOW, later, new_session, on_both};
 
 on_both!(
     a_session_is_listed_with_what_the_login_said,
+    a_session_begins_for_the_user_of_that_moment,
     the_latest_session_is_listed_first,
     an_ended_session_is_revoked_and_not_ended_twice,
     a_session_is_ended_by_its_own_user_only,
@@ -23,7 +24,7 @@ async fn a_session_is_listed_with_what_the_login_said(db: &Db) {
     let mut bare = new_session(&ann, 2);
     (bare.ip, bare.user_agent) = (Some("2001:db8::7".parse().unwrap()), None);
     (bare.created_at, bare.expires_at) = (later(1), later(50));
-    assert!(db.store.start_session(&bare).await.unwrap());
+    assert!(db.store.start_session(&bare).await.unwrap().is_some());
     let expected = [
         Session {
             id: bare.id,
@@ -49,13 +50,26 @@ async fn a_session_is_listed_with_what_the_login_said(db: &Db) {
     assert_eq!(db.store.live_sessions(ann.id, NOW).await.unwrap(), expected);
 }
 
+async fn a_session_begins_for_the_user_of_that_moment(db: &Db) {
+    // Read, as a login does, before its password is verified.
+    let ann = db.user("ann").await;
+    let role = "support".parse().unwrap();
+    db.store
+        .set_roles(ann.id, std::slice::from_ref(&role), later(900), later(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let user = db.store.start_session(&new_session(&ann, 1)).await.unwrap().unwrap();
+    assert_eq!((user.id, user.roles), (ann.id, vec![role]));
+}
+
 async fn the_latest_session_is_listed_first(db: &Db) {
     let ann = db.user("ann").await;
     let mut ids = Vec::new();
     for (token, at) in [(1, 5), (2, 9), (3, 7)] {
         let mut session = new_session(&ann, token);
         session.created_at = later(at);
-        assert!(db.store.start_session(&session).await.unwrap());
+        assert!(db.store.start_session(&session).await.unwrap().is_some());
         ids.push(session.id);
     }
     let listed = db.store.live_sessions(ann.id, NOW).await.unwrap();
@@ -163,7 +177,7 @@ async fn a_long_user_agent_is_cut_by_characters(db: &Db) {
     let ann = db.user("ann").await;
     let mut session = new_session(&ann, 1);
     session.user_agent = Some("é".repeat(1000));
-    assert!(db.store.start_session(&session).await.unwrap());
+    assert!(db.store.start_session(&session).await.unwrap().is_some());
     let listed = db.store.live_sessions(ann.id, NOW).await.unwrap();
     assert_eq!(listed[0].user_agent, Some("é".repeat(256)));
 }
@@ -174,7 +188,7 @@ async fn sessions_begun_while_all_end_are_either_ended_or_live(db: &Db) {
     for token in 0..40 {
         let (store, session) = (db.store.clone(), new_session(&ann, token));
         tasks.spawn(async move {
-            assert!(store.start_session(&session).await.unwrap());
+            assert!(store.start_session(&session).await.unwrap().is_some());
             0
         });
         if token % 8 == 7 {

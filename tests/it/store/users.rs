@@ -182,7 +182,7 @@ async fn a_new_password_ends_the_other_sessions(db: &Db) {
         ended
     );
     // A login that was checked against the old hash comes too late.
-    assert!(!db.store.start_session(&new_session(&ann, 3)).await.unwrap());
+    assert!(db.store.start_session(&new_session(&ann, 3)).await.unwrap().is_none());
     assert_eq!(
         db.store
             .user_by_id(ann.id)
@@ -329,7 +329,7 @@ async fn a_disabled_user_has_no_session_and_gets_none(db: &Db) {
         Some(later(1))
     );
     assert!(matches!(db.rotate(1, 2).await, super::Refreshed::Refused));
-    assert!(!db.store.start_session(&new_session(&ann, 3)).await.unwrap());
+    assert!(db.store.start_session(&new_session(&ann, 3)).await.unwrap().is_none());
     // Once more: it is as it was.
     assert_eq!(
         db.store.disable_user(ann.id, later(900), later(2)).await.unwrap(),
@@ -340,7 +340,7 @@ async fn a_disabled_user_has_no_session_and_gets_none(db: &Db) {
         Some(later(1))
     );
     assert!(db.store.enable_user(ann.id, later(3)).await.unwrap());
-    assert!(db.store.start_session(&new_session(&ann, 4)).await.unwrap());
+    assert!(db.store.start_session(&new_session(&ann, 4)).await.unwrap().is_some());
     assert!(
         matches!(db.rotate(1, 2).await, super::Refreshed::Refused),
         "an ended session stays ended"
@@ -366,7 +366,7 @@ async fn a_deleted_user_takes_sessions_along_and_leaves_revocations(db: &Db) {
     assert!(db.store.user_by_id(ann.id).await.unwrap().is_none());
     assert!(db.store.live_sessions(ann.id, NOW).await.unwrap().is_empty());
     assert!(matches!(db.rotate(1, 2).await, super::Refreshed::Refused));
-    assert!(!db.store.start_session(&new_session(&ann, 3)).await.unwrap());
+    assert!(db.store.start_session(&new_session(&ann, 3)).await.unwrap().is_none());
     assert_eq!(db.store.blocked_after(0, 10).await.unwrap()[0].revocation, ended[0]);
     // The address is free again.
     db.user("ann").await;
