@@ -14,7 +14,8 @@ use crate::time::Timestamp;
 pub struct Removed {
     /// Revocations that cover nothing any more.
     pub revocations: u64,
-    /// Refresh tokens that expired, or whose session is gone.
+    /// Refresh tokens of sessions that were removed. Until then they stay, expired or not: a used one that is presented
+    /// again ends its session, however late, and of unused ones a session has no more than one.
     pub refresh_tokens: u64,
     /// Sessions that ended or expired.
     pub sessions: u64,
@@ -30,15 +31,13 @@ impl Store {
     /// do so at once.
     pub async fn cleanup(&self, now: Timestamp, batch: u32) -> Result<Removed, StoreError> {
         const REVOCATIONS: Sql = delete_some!("blocked_tokens", "seq", "expires_at <= ?", "expires_at");
-        const TOKENS: Sql = delete_some!("refresh_tokens", "hash", "expires_at <= ?", "expires_at");
         // One query each, so that each has its index.
         const ENDED: &str = "SELECT id FROM sessions WHERE ended_at <= ? LIMIT ?";
         const EXPIRED: &str = "SELECT id FROM sessions WHERE expires_at <= ? LIMIT ?";
         let batch = batch.max(1);
         let mut removed = Removed {
             revocations: self.delete_all(REVOCATIONS, now - REVOCATION_GRACE, batch).await?,
-            refresh_tokens: self.delete_all(TOKENS, now, batch).await?,
-            sessions: 0,
+            ..Removed::default()
         };
         for (which, before) in [(ENDED, now), (EXPIRED, now - AFTERLIFE)] {
             loop {

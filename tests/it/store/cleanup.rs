@@ -9,6 +9,7 @@ on_both!(
     what_expired_is_removed_in_batches_and_the_rest_stays,
     a_session_is_removed_with_its_tokens_once_it_has_ended_or_expired,
     a_clean_up_leaves_live_sessions_usable,
+    a_used_refresh_token_is_remembered_for_as_long_as_its_session,
     replicas_clean_up_at_once,
 );
 
@@ -66,20 +67,14 @@ async fn a_session_is_removed_with_its_tokens_once_it_has_ended_or_expired(db: &
         }
     );
     // The short one keeps a little longer: its last token may still be accepted somewhere.
-    let removed = db.store.cleanup(later(3), 3).await.unwrap();
-    assert_eq!(
-        removed,
-        Removed {
-            refresh_tokens: 1,
-            ..Removed::default()
-        }
-    );
+    assert_eq!(db.store.cleanup(later(3), 3).await.unwrap(), Removed::default());
     let removed = db.store.cleanup(later(2 + 300), 3).await.unwrap();
     assert_eq!(
         removed,
         Removed {
             sessions: 1,
-            ..Removed::default()
+            refresh_tokens: 1,
+            revocations: 0
         }
     );
     assert_eq!(db.store.live_sessions(ann.id, later(302)).await.unwrap().len(), 1);
@@ -105,6 +100,27 @@ async fn a_clean_up_leaves_live_sessions_usable(db: &Db) {
         matches!(replay, Refreshed::Replayed { .. }),
         "a used token is remembered: {replay:?}"
     );
+}
+
+async fn a_used_refresh_token_is_remembered_for_as_long_as_its_session(db: &Db) {
+    let ann = db.user("ann").await;
+    db.session(&ann, 1).await;
+    for (presented, at) in [(1, 900), (2, 1800)] {
+        let done = db
+            .store
+            .rotate_refresh_token(&rotation(presented, presented + 1, later(at)))
+            .await
+            .unwrap();
+        assert!(matches!(done, Refreshed::Rotated { .. }), "{done:?}");
+    }
+    // The first one would have expired by itself at 1000, and the second at 1900.
+    assert_eq!(db.store.cleanup(later(2000), 10).await.unwrap(), Removed::default());
+    let replay = db
+        .store
+        .rotate_refresh_token(&rotation(1, 9, later(2000)))
+        .await
+        .unwrap();
+    assert!(matches!(replay, Refreshed::Replayed { .. }), "{replay:?}");
 }
 
 async fn replicas_clean_up_at_once(db: &Db) {
