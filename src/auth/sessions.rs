@@ -56,7 +56,7 @@ impl SessionBody {
 
 /// List sessions
 ///
-/// Every session of the user that is not over, the latest first.
+/// Every session of the user that is not over, the latest first. One that was not refreshed in time is over.
 #[utoipa::path(
     get,
     path = "/sessions",

@@ -141,13 +141,16 @@ impl Store {
         Ok(done?)
     }
 
-    /// The sessions of a user that neither ended nor expired, the latest first.
+    /// The sessions of a user that go on, the latest first: neither ended nor expired, and with a refresh token that may
+    /// still be used. One that was idle for too long has none, and nobody can go on with it.
     pub async fn live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         const SELECT: &str = "SELECT id, user_id, gen, created_at, last_used_at, expires_at, ip, user_agent \
-                              FROM sessions WHERE user_id = ? AND ended_at IS NULL AND expires_at > ? \
+                              FROM sessions WHERE user_id = ? AND ended_at IS NULL AND expires_at > ? AND EXISTS \
+                              (SELECT 1 FROM refresh_tokens WHERE session_id = sessions.id \
+                              AND consumed_at IS NULL AND refresh_tokens.expires_at > ?) \
                               ORDER BY created_at DESC, id DESC";
         let rows = run!(self.reading(), |connection| connection
-            .rows(SELECT, values![&user, now])
+            .rows(SELECT, values![&user, now, now])
             .await)?;
         rows.iter().map(Session::read).collect()
     }

@@ -49,6 +49,17 @@ async fn the_list_holds_the_live_sessions_of_the_user_latest_first_and_marks_thi
 }
 
 #[tokio::test]
+async fn a_session_that_nobody_can_refresh_any_more_is_not_listed() {
+    let app = App::start().await;
+    app.sign_up("ann@example.com").await;
+    app.shift.advance(Duration::from_hours(7 * 24));
+    let held = app.log_in("ann@example.com").await;
+    let list = app.with_token("GET", "/auth/sessions", &held.access).await.json();
+    let list = list.as_array().unwrap();
+    assert_eq!((list.len(), &list[0]["current"]), (1, &true.into()));
+}
+
+#[tokio::test]
 async fn one_session_is_ended_by_its_id() {
     let app = App::start().await;
     let first = app.sign_up("ann@example.com").await;

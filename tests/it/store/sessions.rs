@@ -3,7 +3,7 @@
 use doorward::id::SessionId;
 use doorward::store::{Revoked, Session};
 
-use super::{Db, NOW, later, new_session, on_both};
+use super::{Db, NOW, later, new_session, on_both, rotation};
 
 on_both!(
     a_session_is_listed_with_what_the_login_said,
@@ -12,6 +12,7 @@ on_both!(
     an_ended_session_is_revoked_and_not_ended_twice,
     a_session_is_ended_by_its_own_user_only,
     an_expired_session_is_not_live,
+    a_session_that_was_idle_for_too_long_is_not_live,
     all_sessions_but_one_end_at_once,
     a_session_that_has_just_expired_is_still_revoked_with_the_others,
     a_long_user_agent_is_cut_by_characters,
@@ -114,7 +115,10 @@ async fn a_session_is_ended_by_its_own_user_only(db: &Db) {
 
 async fn an_expired_session_is_not_live(db: &Db) {
     let ann = db.user("ann").await;
-    let id = db.session(&ann, 1).await;
+    let mut session = new_session(&ann, 1);
+    (session.refresh_expires_at, session.expires_at) = (later(9000), later(3000));
+    let id = session.id;
+    assert!(db.store.start_session(&session).await.unwrap().is_some());
     assert_eq!(db.store.live_sessions(ann.id, later(2999)).await.unwrap().len(), 1);
     assert!(db.store.live_sessions(ann.id, later(3000)).await.unwrap().is_empty());
     assert!(
@@ -124,6 +128,24 @@ async fn an_expired_session_is_not_live(db: &Db) {
             .unwrap()
             .is_none()
     );
+}
+
+async fn a_session_that_was_idle_for_too_long_is_not_live(db: &Db) {
+    let ann = db.user("ann").await;
+    let (used, idle) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
+    let live = async |at| {
+        let live = db.store.live_sessions(ann.id, later(at)).await.unwrap();
+        live.into_iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    let refreshed = db
+        .store
+        .rotate_refresh_token(&rotation(1, 3, later(500)))
+        .await
+        .unwrap();
+    assert!(matches!(refreshed, super::Refreshed::Rotated { .. }), "{refreshed:?}");
+    assert_eq!(live(999).await.len(), 2);
+    assert_eq!(live(1000).await, [used], "{idle:?} was never refreshed");
+    assert!(live(1500).await.is_empty());
 }
 
 async fn all_sessions_but_one_end_at_once(db: &Db) {
