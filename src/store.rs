@@ -24,7 +24,7 @@ pub use migrate::{MigrationState, Step};
 pub use revocation::{Blocked, Revocation, Revoked};
 pub use rotation::{Refreshed, Rotation};
 pub use session::{NewSession, Session};
-pub use user::{NewUser, PasswordChanged, User, UserChange};
+pub use user::{NewUser, PasswordChanged, RolesChange, RolesChanged, User, UserChange};
 
 use self::connection::Connector;
 use self::pool::Pool;

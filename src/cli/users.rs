@@ -19,7 +19,7 @@ use super::password_source::PasswordSource;
 use super::resources::{Opened, with_current_store};
 use super::say;
 use crate::id::{Email, MAX_ROLES, Role, UserId};
-use crate::store::{PasswordChanged, Revocation, User};
+use crate::store::{PasswordChanged, Revocation, RolesChange, User};
 use crate::token::revoke_until;
 
 #[derive(Subcommand, Debug)]
@@ -117,7 +117,14 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
             clear,
             add,
             remove,
-        } => roles(opened, &user.find(opened).await?, *clear, add, remove, out).await,
+        } => {
+            let change = RolesChange {
+                clear: *clear,
+                remove: remove.clone(),
+                add: add.clone(),
+            };
+            roles(opened, &user.find(opened).await?, &change, out).await
+        }
         Action::Disable(user) => {
             let user = user.find(opened).await?;
             let ended = opened
@@ -170,30 +177,26 @@ impl Which {
     }
 }
 
-async fn roles(
-    opened: &Opened,
-    user: &User,
-    clear: bool,
-    add: &[Role],
-    remove: &[Role],
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let roles = changed(&user.roles, clear, add, remove);
-    // An account that has too many may still lose some.
-    if roles.len() > user.roles.len() {
-        few_enough(&roles)?;
-    }
-    if roles != user.roles {
-        let set = opened
+async fn roles(opened: &Opened, user: &User, change: &RolesChange, out: &mut dyn Write) -> Result<(), Failure> {
+    let roles = if change.is_empty() {
+        user.roles.clone()
+    } else {
+        // An account that has too many may still lose some.
+        let wanted = change.apply(&user.roles);
+        if wanted.len() > user.roles.len() {
+            few_enough(&wanted)?;
+        }
+        let changed = opened
             .store
-            .set_roles(user.id, &roles, revoke_until(opened.now), opened.now)
+            .change_roles(user.id, change, revoke_until(opened.now), opened.now)
             .await;
-        done(
-            "changed the roles of",
-            user,
-            set.context("cannot change the roles")?.map(|_| Vec::new()),
-        )?;
-    }
+        let changed = changed.context("cannot change the roles")?;
+        let changed = changed.with_context(|| is_gone(user))?;
+        if changed.revoked.is_some() {
+            say(format_args!("changed the roles of {}", user.email));
+        }
+        changed.roles
+    };
     for role in &roles {
         writeln!(out, "{role}")?;
     }
@@ -209,18 +212,13 @@ fn few_enough(roles: &[Role]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The roles after a change: sorted, each once.
-fn changed(roles: &[Role], clear: bool, add: &[Role], remove: &[Role]) -> Vec<Role> {
-    let kept = roles.iter().filter(|role| !clear && !remove.contains(role));
-    let mut roles: Vec<Role> = kept.chain(add).cloned().collect();
-    roles.sort();
-    roles.dedup();
-    roles
+fn is_gone(user: &User) -> String {
+    format!("there is no account {} any more", user.email)
 }
 
 /// Says what was done; `None` is a user who was removed since we looked.
 fn done(what: &str, user: &User, ended: Option<Vec<Revocation>>) -> Result<(), Failure> {
-    let ended = ended.with_context(|| format!("there is no account {} any more", user.email))?;
+    let ended = ended.with_context(|| is_gone(user))?;
     let sessions = match ended.len() {
         0 => String::new(),
         number => format!("; {} ended", count(number, "session")),
@@ -232,18 +230,6 @@ fn done(what: &str, user: &User, ended: Option<Vec<Revocation>>) -> Result<(), F
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn roles_are_cleared_then_removed_then_added() {
-        let roles = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Role>>();
-        let now = roles(&["a", "b"]);
-        assert_eq!(
-            changed(&now, false, &roles(&["c", "a"]), &roles(&["b"])),
-            roles(&["a", "c"])
-        );
-        assert_eq!(changed(&now, true, &roles(&["z", "c"]), &[]), roles(&["c", "z"]));
-        assert_eq!(changed(&now, false, &[], &[]), now);
-    }
 
     #[test]
     fn an_account_is_named_by_address_or_id() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use doorward::config;
 use doorward::id::{SessionId, UserId};
 use doorward::secret::Secret;
-use doorward::store::{NewSession, NewUser, Refreshed, Rotation, Store, User};
+use doorward::store::{NewSession, NewUser, Refreshed, RolesChange, Rotation, Store, User};
 use doorward::time::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -193,5 +193,14 @@ fn rotation(presented: u8, successor: u8, now: Timestamp) -> Rotation {
         successor_expires_at: now + Duration::from_secs(1000),
         revoke_until: now + Duration::from_mins(15),
         now,
+    }
+}
+
+/// These roles and no other.
+fn only(roles: &[&str]) -> RolesChange {
+    RolesChange {
+        clear: true,
+        add: roles.iter().map(|name| name.parse().unwrap()).collect(),
+        ..RolesChange::default()
     }
 }

@@ -7,7 +7,7 @@ use super::support::{App, PASSWORD, id_of};
 use crate::auth::begin::begin;
 use crate::auth::caller::Client;
 use crate::config::Backend;
-use crate::store::{Store, UserChange};
+use crate::store::{RolesChange, Store, UserChange};
 use crate::token::{MasterKey, load_keys};
 
 #[tokio::test]
@@ -163,7 +163,11 @@ async fn a_login_in_flight_gets_the_roles_address_and_name_of_the_moment_when_it
     // As it was when the password was verified.
     let seen = store.user_by_id(id).await.unwrap().unwrap();
     assert_eq!(seen.roles.len(), 1);
-    store.set_roles(id, &[], now, now).await.unwrap().unwrap();
+    let none = RolesChange {
+        clear: true,
+        ..RolesChange::default()
+    };
+    store.change_roles(id, &none, now, now).await.unwrap().unwrap();
     let change = UserChange {
         email: Some("ann@example.org".parse().unwrap()),
         name: Some("Ann B. Lee".parse().unwrap()),

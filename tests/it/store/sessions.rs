@@ -3,7 +3,7 @@
 use doorward::id::SessionId;
 use doorward::store::{Revoked, Session};
 
-use super::{Db, NOW, later, new_session, on_both, rotation};
+use super::{Db, NOW, later, new_session, on_both, only, rotation};
 
 on_both!(
     a_session_is_listed_with_what_the_login_said,
@@ -54,14 +54,13 @@ async fn a_session_is_listed_with_what_the_login_said(db: &Db) {
 async fn a_session_begins_for_the_user_of_that_moment(db: &Db) {
     // Read, as a login does, before its password is verified.
     let ann = db.user("ann").await;
-    let role = "support".parse().unwrap();
     db.store
-        .set_roles(ann.id, std::slice::from_ref(&role), later(900), later(1))
+        .change_roles(ann.id, &only(&["support"]), later(900), later(1))
         .await
         .unwrap()
         .unwrap();
     let user = db.store.start_session(&new_session(&ann, 1)).await.unwrap().unwrap();
-    assert_eq!((user.id, user.roles), (ann.id, vec![role]));
+    assert_eq!((user.id, user.roles), (ann.id, only(&["support"]).add));
 }
 
 async fn the_latest_session_is_listed_first(db: &Db) {

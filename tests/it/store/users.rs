@@ -1,9 +1,9 @@
 //! Users.
 
 use doorward::id::{Email, Role, SessionId, UserId};
-use doorward::store::{PasswordChanged, Revocation, Revoked, UserChange, WriteUserError};
+use doorward::store::{PasswordChanged, Revocation, Revoked, RolesChange, RolesChanged, UserChange, WriteUserError};
 
-use super::{Db, NOW, later, new_session, new_user, on_both};
+use super::{Db, NOW, later, new_session, new_user, on_both, only};
 
 on_both!(
     a_user_is_found_by_id_and_by_address,
@@ -19,6 +19,8 @@ on_both!(
     an_ended_session_changes_and_deletes_nobody,
     a_session_that_was_never_stored_sets_a_password_until_it_is_revoked,
     new_roles_refuse_the_tokens_so_far_and_let_sessions_live,
+    changes_of_roles_at_once_all_count,
+    roles_that_stay_as_they_are_refuse_no_token,
     a_disabled_user_has_no_session_and_gets_none,
     a_deleted_user_takes_sessions_along_and_leaves_revocations,
     nobody_is_changed_when_there_is_nobody,
@@ -293,12 +295,14 @@ async fn new_roles_refuse_the_tokens_so_far_and_let_sessions_live(db: &Db) {
     let ann = db.user("ann").await;
     let session = db.session(&ann, 1).await;
     db.rotate(1, 2).await;
-    let revoked = db
+    let changed = db
         .store
-        .set_roles(ann.id, &roles(&["admin"]), later(900), later(1))
+        .change_roles(ann.id, &only(&["admin"]), later(900), later(1))
         .await
         .unwrap()
         .unwrap();
+    assert_eq!(changed.roles, roles(&["admin"]));
+    let revoked = changed.revoked.unwrap();
     assert_eq!(revoked.len(), 1);
     assert_eq!(revoked[0].target, Revoked::Session { id: session, up_to: 2 });
     assert_eq!(db.store.blocked_after(0, 10).await.unwrap()[0].revocation, revoked[0]);
@@ -306,6 +310,43 @@ async fn new_roles_refuse_the_tokens_so_far_and_let_sessions_live(db: &Db) {
         panic!("the session lives on")
     };
     assert_eq!((session.generation, user.roles), (3, roles(&["admin"])));
+}
+
+async fn changes_of_roles_at_once_all_count(db: &Db) {
+    let mut ann = new_user("ann");
+    let (old, new): (Vec<String>, Vec<String>) = (0..10).map(|n| (format!("old{n}"), format!("new{n}"))).unzip();
+    ann.roles = old.iter().map(|name| name.parse().unwrap()).collect();
+    let ann = db.store.create_user(&ann).await.unwrap();
+    let replica = db.replica().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for (n, (old, new)) in old.iter().zip(&new).enumerate() {
+        let store = if n % 2 == 0 { db.store.clone() } else { replica.clone() };
+        let change = RolesChange {
+            clear: false,
+            remove: roles(&[old]),
+            add: roles(&[new]),
+        };
+        tasks.spawn(async move { store.change_roles(ann.id, &change, later(900), NOW).await.unwrap() });
+    }
+    tasks.join_all().await;
+    let names: Vec<&str> = new.iter().map(String::as_str).collect();
+    assert_eq!(db.store.user_by_id(ann.id).await.unwrap().unwrap().roles, roles(&names));
+}
+
+async fn roles_that_stay_as_they_are_refuse_no_token(db: &Db) {
+    let ann = db.user("ann").await;
+    db.session(&ann, 1).await;
+    let change = RolesChange {
+        remove: roles(&["admin"]),
+        ..RolesChange::default()
+    };
+    let changed = db.store.change_roles(ann.id, &change, later(900), later(1)).await;
+    let unchanged = RolesChanged {
+        roles: Vec::new(),
+        revoked: None,
+    };
+    assert_eq!(changed.unwrap().unwrap(), unchanged);
+    assert!(db.store.blocked_after(0, 10).await.unwrap().is_empty());
 }
 
 async fn a_disabled_user_has_no_session_and_gets_none(db: &Db) {
@@ -386,7 +427,7 @@ async fn nobody_is_changed_when_there_is_nobody(db: &Db) {
         store.change_password(id, None, "new", None, NOW, NOW).await.unwrap(),
         PasswordChanged::NoUser
     );
-    assert!(store.set_roles(id, &[], NOW, NOW).await.unwrap().is_none());
+    assert!(store.change_roles(id, &only(&[]), NOW, NOW).await.unwrap().is_none());
     assert!(store.disable_user(id, NOW, NOW).await.unwrap().is_none());
     assert!(store.delete_user(id, None, NOW, NOW).await.unwrap().is_none());
     assert!(!store.enable_user(id, NOW).await.unwrap());
