@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use http_body::Body;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
@@ -69,12 +70,16 @@ impl Owned {
     }
 
     /// Calls the endpoint. It runs on as a task of its own: a client that hangs up leaves nothing half done.
-    pub(super) async fn call(
+    pub(super) async fn call<B>(
         &self,
-        request: Request<Incoming>,
+        request: Request<B>,
         client: IpAddr,
         request_id: &HeaderValue,
-    ) -> Result<Response<axum::body::Body>, Problem> {
+    ) -> Result<Response<axum::body::Body>, Problem>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(ClientAddress(client));
         parts.headers.insert(X_REQUEST_ID, request_id.clone());
@@ -99,5 +104,27 @@ impl Owned {
                 ))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endpoint_that_panics_is_an_internal_error_and_says_nothing_of_why() {
+        async fn broken() -> &'static str {
+            panic!("the reason")
+        }
+        let router = Router::new().route("/auth/broken", axum::routing::get(broken));
+        let owned = Owned::new(router, Handle::current(), "/auth", []);
+        let request = Request::get("/auth/broken").body(axum::body::Body::empty()).unwrap();
+        let client = IpAddr::from([127, 0, 0, 1]);
+        let problem = owned
+            .call(request, client, &HeaderValue::from_static("1"))
+            .await
+            .unwrap_err();
+        assert_eq!(problem.code(), Code::Internal);
+        assert!(!problem.detail().contains("the reason"));
     }
 }
