@@ -3,6 +3,7 @@
 mod announce;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::announce::Announcement;
@@ -27,9 +28,25 @@ pub(super) fn run(globals: &Globals) -> Result<(), Failure> {
     result
 }
 
+/// Lets the process have as many open files as the system allows it: each proxied request takes two, and the usual soft
+/// limit of 1024 is one of the days of `select`.
+fn raise_open_files() {
+    let limits = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limits.maximum,
+        maximum: limits.maximum,
+    };
+    if limits.current != limits.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, wanted)
+    {
+        tracing::warn!(%error, allowed = limits.current, "the limit on open files can't be raised");
+    }
+}
+
 async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Result<(), Failure> {
     // From here on a signal stops the gateway in order, also while it starts.
     let mut signals = Signals::listen()?;
+    raise_open_files();
     let announcement = Announcement::new(&config, globals);
     let running = tokio::select! {
         biased;

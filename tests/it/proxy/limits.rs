@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::process::Process;
 use crate::support::{Conversation, DEADLINE, Reply, TestGateway, Upstream, eventually, exchange, when};
 
 async fn limited(server: &str, route: &str) -> (Upstream, TestGateway) {
@@ -181,4 +182,15 @@ async fn connections_beyond_the_limit_wait_and_do_no_harm() {
         when(answer.is_ok_and(|answer| answer.status() == 200))
     })
     .await;
+}
+
+#[tokio::test]
+async fn as_many_files_are_open_as_the_system_allows() {
+    let upstream = Upstream::echo().await;
+    let process = Process::serve(&crate::support::usual_routes(&upstream)).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let row = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let numbers: Vec<&str> = row.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{row}");
+    assert_ne!(numbers[0], "128");
 }

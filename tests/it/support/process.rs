@@ -13,9 +13,11 @@ use toml::Table;
 use super::gateway::complete;
 use super::{DEADLINE, eventually, when, within};
 
-/// A command that runs the binary.
-pub(crate) fn doorward() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+/// A command that runs the binary with this soft limit on open files.
+fn doorward_with_open_files(limit: u32) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -Sn {limit} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_doorward")]);
     // Settings of whoever runs the tests are not part of them.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
         command.env_remove(name);
@@ -45,7 +47,8 @@ impl Process {
         let file = dir.path().join("gateway.toml");
         std::fs::write(&file, text).expect("the folder takes a file");
         let log = File::create(dir.path().join("log")).expect("the folder takes a file");
-        let mut child = doorward()
+        // The usual limit is about what a test uses at the most: with less, one sees whether it is raised.
+        let mut child = doorward_with_open_files(128)
             .arg("--config")
             .arg(&file)
             .arg("serve")
