@@ -11,12 +11,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
 pub use body::Body;
+use body::Read;
 pub use owned::Owned;
 
 use crate::config::Config;
@@ -127,6 +130,7 @@ impl Gateway {
         } else {
             peer
         };
+        let has_body = !incoming.is_end_stream();
         let mut record = Record::new(
             Arc::clone(&self.metrics),
             moment.started,
@@ -134,6 +138,7 @@ impl Gateway {
             client,
             &caller,
             snapshot.log_access,
+            has_body,
         );
         let answer = if let Some(problem) = refused {
             Err(problem)
@@ -154,6 +159,12 @@ impl Gateway {
                 problem.render().map(body::Kind::whole)
             }
         };
+        if record.body_is_unread() {
+            // The connection can't be used again, and the client must know before it sends its next request.
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response.headers_mut().insert(X_REQUEST_ID, caller.request_id);
         record.status(response.status());
         response.map(|kind| Body::new(kind, record, done))
@@ -180,7 +191,7 @@ impl Snapshot {
         let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
         if self.owned.claims(target.path()) {
             record.label(Some(self.owned.label(target.path())));
-            let request = Request::from_parts(parts, incoming);
+            let request = Request::from_parts(parts, Read::new(incoming, record.body_end()));
             return self
                 .owned
                 .call(request, client, &caller.request_id)

@@ -1,10 +1,13 @@
 //! [`Body`]: the body of any answer, with what is to happen when it ends.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
 
 use super::record::Record;
 use crate::proxy::{BodyError, ResponseBody};
@@ -89,5 +92,45 @@ impl<D: Unpin> HttpBody for Body<D> {
             Kind::Proxied(body) => body.size_hint(),
             Kind::Owned(body) => body.size_hint(),
         }
+    }
+}
+
+/// A request's body that says when it has been read to its end.
+#[derive(Debug)]
+pub(super) struct Read {
+    inner: Incoming,
+    end: Arc<AtomicBool>,
+}
+
+impl Read {
+    pub(super) fn new(inner: Incoming, end: Arc<AtomicBool>) -> Self {
+        Self { inner, end }
+    }
+}
+
+impl HttpBody for Read {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.inner).poll_frame(cx);
+        let ended = match &frame {
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || this.inner.is_end_stream(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if ended {
+            this.end.store(true, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::request::Parts;
@@ -26,6 +27,9 @@ pub(super) struct Record {
     client: IpAddr,
     request_id: HeaderValue,
     log: bool,
+    has_body: bool,
+    /// Whether the body of a request to one of our own endpoints was read to its end.
+    body_end: Option<Arc<AtomicBool>>,
     label: Option<Arc<str>>,
     trace: Trace,
     upstream: Option<Box<str>>,
@@ -43,6 +47,7 @@ impl Record {
         client: IpAddr,
         caller: &Caller,
         log: bool,
+        has_body: bool,
     ) -> Self {
         metrics.in_flight.inc();
         Self {
@@ -53,6 +58,8 @@ impl Record {
             client,
             request_id: caller.request_id.clone(),
             log,
+            has_body,
+            body_end: None,
             label: None,
             trace: Trace::default(),
             upstream: None,
@@ -71,6 +78,18 @@ impl Record {
     pub(super) fn traced(&mut self, trace: Trace, upstream: Option<&str>) {
         self.trace = trace;
         self.upstream = upstream.map(Into::into);
+    }
+
+    /// To be set once the request's body has been read to its end.
+    pub(super) fn body_end(&mut self) -> Arc<AtomicBool> {
+        Arc::clone(self.body_end.get_or_insert_default())
+    }
+
+    /// Whether the request has a body of which something is left to read, as far as we know.
+    pub(super) fn body_is_unread(&self) -> bool {
+        let by_upstream = self.trace.body.as_ref().is_some_and(|body| body.has_ended());
+        let by_us = self.body_end.as_ref().is_some_and(|end| end.load(Ordering::Relaxed));
+        self.has_body && !by_upstream && !by_us
     }
 
     pub(super) fn problem(&mut self, code: Code) {

@@ -164,8 +164,10 @@ impl Body for RequestBody {
         if let Some(watch) = &this.watch {
             let moved = u64::try_from(watch.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             watch.moved.store(moved, Ordering::Relaxed);
-            // Whoever knows the length stops asking after the last byte, so the end must be seen here.
-            if frame.is_none() || this.inner.as_ref().is_none_or(Body::is_end_stream) {
+            // Whoever knows the length stops asking after the last byte, and nobody asks after trailers: the end must be
+            // seen here.
+            let last = frame.as_ref().is_none_or(Frame::is_trailers);
+            if last || this.inner.as_ref().is_none_or(Body::is_end_stream) {
                 watch.ended.store(true, Ordering::Relaxed);
             }
         }

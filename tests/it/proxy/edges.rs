@@ -61,7 +61,11 @@ async fn an_upload_that_was_answered_early_holds_no_connection() {
         .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
         .await
         .unwrap();
-    assert_eq!(client.answer().await.body, b"no");
+    let answer = client.answer().await;
+    assert_eq!(
+        (&answer.body[..], answer.header("connection")),
+        (&b"no"[..], Some("close"))
+    );
     let gone = async {
         let mut rest = [0; 4096];
         while server.read(&mut rest).await.is_ok_and(|n| n > 0) {}
@@ -184,4 +188,45 @@ async fn a_client_s_own_failure_is_not_counted_as_the_upstream_s() {
         when(metrics.contains("status=\"413\"") && !metrics.contains("doorward_upstream_errors_total{"))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_will_close_is_announced_and_one_that_will_not_stays() {
+    let upstream = Upstream::echo().await;
+    let gateway = in_front_of(&upstream, "", "").await;
+    for (unread, status) in [
+        ("POST /guarded HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", 401),
+        (
+            "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n",
+            415,
+        ),
+        (
+            "POST /nowhere HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n",
+            404,
+        ),
+    ] {
+        let mut conversation = Conversation::open(gateway.address).await;
+        conversation.send(unread).await;
+        let answer = conversation.answer().await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (status, Some("close")),
+            "{unread}"
+        );
+        within("the connection ends", conversation.until_end()).await;
+    }
+    let mut conversation = Conversation::open(gateway.address).await;
+    for (read, status) in [
+        ("POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 200),
+        (
+            "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+            422,
+        ),
+        ("GET /guarded HTTP/1.1\r\nHost: x\r\n\r\n", 401),
+        ("GET /up HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+    ] {
+        conversation.send(read).await;
+        let answer = conversation.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (status, None), "{read}");
+    }
 }
