@@ -5,10 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::unconstrained;
 
 use super::connection::{self, Limits};
 use super::{Phase, until_stopping};
@@ -120,10 +119,16 @@ impl Accept {
                 }
             }
         }
-        // Clients whose handshake the kernel has finished already would be reset if the listener just closed. All of them,
-        // so outside the scheduler's budget for one turn.
-        while let Some(Ok((stream, peer))) = unconstrained(self.listener.accept()).now_or_never() {
-            self.serve(stream, peer, None);
+        // Clients whose handshake the kernel has finished already would be reset if the listener just closed. The kernel is
+        // asked itself: the runtime would not try before it has heard of them.
+        let listener = SockRef::from(&self.listener);
+        while let Ok((socket, peer)) = listener.accept() {
+            let stream = socket
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(socket.into()));
+            if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+                self.serve(stream, peer, None);
+            }
         }
     }
 
