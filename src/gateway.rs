@@ -191,7 +191,7 @@ impl Snapshot {
         let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
         if self.owned.claims(target.path()) {
             record.label(Some(self.owned.label(target.path())));
-            let request = Request::from_parts(parts, Read::new(incoming, record.body_end()));
+            let request = Request::from_parts(parts, Read::new(incoming, record.own_body()));
             return self
                 .owned
                 .call(request, client, &caller.request_id)

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -95,16 +95,33 @@ impl<D: Unpin> HttpBody for Body<D> {
     }
 }
 
-/// A request's body that says when it has been read to its end.
+/// How far the body of a request to one of our own endpoints has been read.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    bytes: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
+/// A request's body that says how far it has been read.
 #[derive(Debug)]
 pub(super) struct Read {
     inner: Incoming,
-    end: Arc<AtomicBool>,
+    progress: Arc<Progress>,
 }
 
 impl Read {
-    pub(super) fn new(inner: Incoming, end: Arc<AtomicBool>) -> Self {
-        Self { inner, end }
+    pub(super) fn new(inner: Incoming, progress: Arc<Progress>) -> Self {
+        Self { inner, progress }
     }
 }
 
@@ -115,13 +132,17 @@ impl HttpBody for Read {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            this.progress.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        }
         let ended = match &frame {
             Poll::Ready(None) => true,
             Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || this.inner.is_end_stream(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => false,
         };
         if ended {
-            this.end.store(true, Ordering::Relaxed);
+            this.progress.ended.store(true, Ordering::Relaxed);
         }
         frame
     }

@@ -5,12 +5,12 @@ use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
+use super::body::Progress;
 use super::{NO_ROUTE, text};
 use crate::metrics::Metrics;
 use crate::problem::Code;
@@ -28,8 +28,8 @@ pub(super) struct Record {
     request_id: HeaderValue,
     log: bool,
     has_body: bool,
-    /// Whether the body of a request to one of our own endpoints was read to its end.
-    body_end: Option<Arc<AtomicBool>>,
+    /// How far the body of a request to one of our own endpoints has been read.
+    own_body: Option<Arc<Progress>>,
     label: Option<Arc<str>>,
     trace: Trace,
     upstream: Option<Box<str>>,
@@ -59,7 +59,7 @@ impl Record {
             request_id: caller.request_id.clone(),
             log,
             has_body,
-            body_end: None,
+            own_body: None,
             label: None,
             trace: Trace::default(),
             upstream: None,
@@ -80,15 +80,15 @@ impl Record {
         self.upstream = upstream.map(Into::into);
     }
 
-    /// To be set once the request's body has been read to its end.
-    pub(super) fn body_end(&mut self) -> Arc<AtomicBool> {
-        Arc::clone(self.body_end.get_or_insert_default())
+    /// Where to note how far the request's body has been read.
+    pub(super) fn own_body(&mut self) -> Arc<Progress> {
+        Arc::clone(self.own_body.get_or_insert_default())
     }
 
     /// Whether the request has a body of which something is left to read, as far as we know.
     pub(super) fn body_is_unread(&self) -> bool {
         let by_upstream = self.trace.body.as_ref().is_some_and(|body| body.has_ended());
-        let by_us = self.body_end.as_ref().is_some_and(|end| end.load(Ordering::Relaxed));
+        let by_us = self.own_body.as_ref().is_some_and(|body| body.has_ended());
         self.has_body && !by_upstream && !by_us
     }
 
@@ -168,6 +168,8 @@ impl Drop for Record {
         let label = self.label.as_deref().unwrap_or(NO_ROUTE);
         self.metrics.answered(label, &self.method, self.status, took);
         if self.log {
+            let forwarded = self.trace.body.as_ref().map(|body| body.bytes());
+            let bytes_in = forwarded.or_else(|| Some(self.own_body.as_ref()?.bytes())).unwrap_or(0);
             tracing::info!(
                 target: "doorward::access",
                 method = self.method.as_str(),
@@ -175,8 +177,8 @@ impl Drop for Record {
                 route = label,
                 status = self.status.as_u16(),
                 code = self.code.map(Code::as_str),
-                ms = took.as_secs_f64() * 1000.0,
-                bytes_in = self.trace.body.as_ref().map_or(0, |body| body.bytes()),
+                ms = (took.as_secs_f64() * 1e6).round() / 1e3,
+                bytes_in,
                 bytes_out = self.sent,
                 complete = self.complete,
                 client = %self.client,

@@ -133,6 +133,13 @@ async fn a_request_line_is_logged_without_query_token_or_address() {
     let about = |path: &str| lines.iter().filter(|line| line.to_string().contains(path)).count();
     assert_eq!(about("/c/logged"), 1, "{log}");
     assert_eq!(about("/c/refused"), 1, "{log}");
+    let sign_up = lines.iter().find(|line| line["path"] == "/auth/signup").unwrap();
+    assert_eq!(sign_up["bytes_in"], body.to_string().len(), "{sign_up}");
+    assert_eq!(
+        (&sign_up["status"], &sign_up["complete"]),
+        (&201.into(), &true.into()),
+        "{sign_up}"
+    );
 }
 
 #[tokio::test]
