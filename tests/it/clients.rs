@@ -30,6 +30,12 @@ impl Nginx {
         std::fs::write(files.join("hello.txt"), "hello from nginx\n").unwrap();
         let big: Vec<u8> = (0..BIG).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect();
         std::fs::write(files.join("big.bin"), big).unwrap();
+        std::fs::create_dir_all(dir.path().join("files/site")).unwrap();
+        std::fs::write(
+            dir.path().join("files/site/index.html"),
+            include_str!("clients/site.html"),
+        )
+        .unwrap();
         let config = format!(
             r#"
             daemon off;
@@ -50,6 +56,7 @@ impl Nginx {
                     listen {address};
                     root {dir}/files;
                     default_type text/plain;
+                    location /site/ {{ default_type text/html; }}
                     location /app/whoami {{ return 200 "$http_x_auth_user_id $http_x_auth_email\n"; }}
                     location /app/upload {{
                         client_body_in_file_only clean;
@@ -85,7 +92,8 @@ impl Nginx {
 async fn before_nginx() -> (Nginx, TestGateway, Account) {
     let nginx = Nginx::start().await;
     let gateway = TestGateway::start(&format!(
-        "[server]\nworkers = 2\n[upstreams.web]\nservers = [\"http://{}\"]\n[[routes]]\npath = \"/app\"\nupstream = \"web\"\n",
+        "[server]\nworkers = 2\n[upstreams.web]\nservers = [\"http://{}\"]\n[[routes]]\npath = \"/app\"\nupstream = \"web\"\n\
+         [[routes]]\npath = \"/site\"\nupstream = \"web\"\nauth = \"none\"\n",
         nginx.address
     ))
     .await;
@@ -208,9 +216,8 @@ async fn wrk_sees_no_error_on_many_connections() {
     );
 }
 
-#[tokio::test]
-async fn a_browser_shows_the_documentation_without_asking_anybody_else() {
-    let (_nginx, gateway, _user) = before_nginx().await;
+/// The page at this path as headless Chromium built it, and what Chromium logged.
+async fn browse(gateway: &TestGateway, path: &str) -> (String, String) {
     let profile = tempfile::tempdir().unwrap();
     let mut chromium = program("chromium");
     chromium
@@ -228,12 +235,32 @@ async fn a_browser_shows_the_documentation_without_asking_anybody_else() {
         ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(["--virtual-time-budget=5000", "--enable-logging=stderr", "--dump-dom"])
-        .arg(gateway.url("/auth/docs"));
+        .arg(gateway.url(path));
     let output = crate::support::tools::output(chromium).await;
-    let (page, log) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_browser_signs_up_and_reaches_the_backend_from_a_page_behind_the_gateway() {
+    let (_nginx, gateway, _user) = before_nginx().await;
+    let (page, log) = browse(&gateway, "/site/").await;
+    let seen = page
+        .split("<p id=\"seen\">")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
+    let seen: Vec<&str> = seen.unwrap_or_default().split(' ').collect();
+    assert_eq!(seen.len(), 6, "{page}\n{log}");
+    assert_eq!(
+        (&seen[..2], &seen[3..]),
+        (&["401", "201"][..], &["browser@example.com", "204", "401"][..])
     );
+}
+
+#[tokio::test]
+async fn a_browser_shows_the_documentation_without_asking_anybody_else() {
+    let (_nginx, gateway, _user) = before_nginx().await;
+    let (page, log) = browse(&gateway, "/auth/docs").await;
     for path in ["/auth/signup", "/auth/login", "/auth/refresh", "/auth/user"] {
         assert!(
             page.contains(path),
