@@ -9,6 +9,7 @@ mod identity;
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -113,6 +114,32 @@ impl KeyId {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands for it where there is room for 16 bytes only.
+    #[must_use]
+    pub fn digest(&self) -> KeyDigest {
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest(&SHA256, self.0.as_bytes()).as_ref()[..16]);
+        KeyDigest(short)
+    }
+}
+
+/// The first 16 bytes of the SHA-256 of a [`KeyId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyDigest([u8; 16]);
+
+impl KeyDigest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }

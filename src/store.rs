@@ -3,6 +3,7 @@
 mod cleanup;
 mod connection;
 mod error;
+mod journal;
 mod key;
 mod migrate;
 mod pool;
@@ -27,6 +28,7 @@ pub use session::{NewSession, Session};
 pub use user::{NewUser, PasswordChanged, RolesChange, RolesChanged, User, UserChange};
 
 use self::connection::Connector;
+use self::journal::Journal;
 use self::pool::Pool;
 use self::work::run;
 use crate::config;
@@ -42,6 +44,8 @@ pub struct Store {
     writers: Arc<Pool>,
     /// MySQL: the same pool.
     readers: Arc<Pool>,
+    /// Where revocations are written.
+    journal: Journal,
     query_timeout: Duration,
 }
 
@@ -77,6 +81,7 @@ impl Store {
             kind,
             writers,
             readers,
+            journal: Journal::Table,
             query_timeout,
         };
         // The writer first: it turns the write-ahead log on.

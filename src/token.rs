@@ -42,6 +42,7 @@ pub use seal::{MasterKey, SealError};
 pub use verify::{Unverified, read_unverified};
 
 use cache::Cache;
+use key::Key;
 
 /// The longest token that is looked at, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -102,7 +103,9 @@ impl Tokens {
     /// Issues an access token, signed with the newest key that is in its time.
     pub fn issue(&self, subject: &Subject<'_>, now: Timestamp) -> Result<AccessToken, TokenError> {
         let keys = self.keys.load();
-        let key = keys.signing_key(now).ok_or(TokenError::NoSigningKey)?;
+        let key = keys
+            .signing_key(now, |key| self.is_key_revoked(key))
+            .ok_or(TokenError::NoSigningKey)?;
         issue::issue(&self.settings, key, subject, now)
     }
 
@@ -130,6 +133,9 @@ impl Tokens {
             }
         };
         // Last, and on every request: a revocation may have come after the token was remembered.
+        if self.is_key_revoked(&verified.key) {
+            return Err(Refusal::Revoked);
+        }
         match self
             .revocations
             .standing(verified.token, verified.identity.session, verified.generation)
@@ -138,6 +144,11 @@ impl Tokens {
             Standing::Revoked => Err(Refusal::Revoked),
             Standing::Unknown => Err(Refusal::RevocationsUnknown),
         }
+    }
+
+    fn is_key_revoked(&self, key: &Key) -> bool {
+        key.digest()
+            .is_some_and(|digest| self.revocations.is_key_revoked(digest))
     }
 
     /// The public keys as a JWK Set (RFC 7517, section 5), in JSON. Shared secrets are never in it.

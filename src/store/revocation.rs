@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::error::Failure;
+use super::journal::Journal;
 use super::sql::{Row, Sql, locking, values};
 use super::work::run;
 use super::{Store, StoreError};
-use crate::id::{SessionId, TokenId, UserId};
+use crate::id::{KeyDigest, SessionId, TokenId, UserId};
 use crate::time::Timestamp;
 
 /// What is refused, and until when.
@@ -31,6 +32,8 @@ pub enum Revoked {
         /// The last `gen` that is refused; `u32::MAX` for a session that has ended.
         up_to: u32,
     },
+    /// Every token that one signing key has signed.
+    Key(KeyDigest),
 }
 
 /// A revocation with its place in the order of writing.
@@ -42,10 +45,57 @@ pub struct Blocked {
     pub revocation: Revocation,
 }
 
-/// `blocked_tokens.kind`
+/// What stands for [`Revoked::Token`] wherever revocations are kept.
 const TOKEN: i64 = 1;
-/// `blocked_tokens.kind`
+/// What stands for [`Revoked::Session`].
 const SESSION: i64 = 2;
+/// What stands for [`Revoked::Key`].
+const KEY: i64 = 3;
+
+impl Revoked {
+    /// The number that stands for what kind of thing it is, wherever revocations are kept.
+    #[must_use]
+    pub const fn kind(&self) -> i64 {
+        match self {
+            Self::Token(_) => TOKEN,
+            Self::Session { .. } => SESSION,
+            Self::Key(_) => KEY,
+        }
+    }
+
+    /// The 16 bytes by which it is known among those of its kind.
+    #[must_use]
+    pub const fn value(&self) -> &[u8; 16] {
+        match self {
+            Self::Token(id) => id.as_bytes(),
+            Self::Session { id, .. } => id.as_bytes(),
+            Self::Key(digest) => digest.as_bytes(),
+        }
+    }
+
+    /// The last generation of a session that is refused; 0 where there is none.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        match self {
+            Self::Session { up_to, .. } => *up_to,
+            Self::Token(_) | Self::Key(_) => 0,
+        }
+    }
+
+    /// What these parts stand for; `None`: this version knows no such kind.
+    #[must_use]
+    pub const fn from_parts(kind: i64, value: [u8; 16], generation: u32) -> Option<Self> {
+        match kind {
+            TOKEN => Some(Self::Token(TokenId::from_bytes(value))),
+            SESSION => Some(Self::Session {
+                id: SessionId::from_bytes(value),
+                up_to: generation,
+            }),
+            KEY => Some(Self::Key(KeyDigest::from_bytes(value))),
+            _ => None,
+        }
+    }
+}
 
 /// How long after its end a session may still have tokens that somebody accepts: the greatest leeway that the configuration
 /// allows. No token says an `exp` later than its session's end.
@@ -61,31 +111,11 @@ impl Revocation {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
-        let value = row.id("value")?;
-        let target = match row.int("kind")? {
-            TOKEN => Revoked::Token(TokenId::from_bytes(value)),
-            SESSION => Revoked::Session {
-                id: SessionId::from_bytes(value),
-                up_to: row.unsigned("gen")?,
-            },
-            _ => return Err(StoreError::Corrupt("kind")),
-        };
+        let target = Revoked::from_parts(row.int("kind")?, row.id("value")?, row.unsigned("gen")?);
         Ok(Self {
-            target,
+            target: target.ok_or(StoreError::Corrupt("kind"))?,
             expires_at: row.time("expires_at")?,
         })
-    }
-
-    /// Writes it, as part of whatever makes it necessary.
-    pub(super) async fn write(&self, connection: &mut Connection, now: Timestamp) -> Result<(), Failure> {
-        const INSERT: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) \
-                              VALUES (?, ?, ?, ?, ?)";
-        let row = match &self.target {
-            Revoked::Token(id) => values![TOKEN, id, 0_i64, self.expires_at, now],
-            Revoked::Session { id, up_to } => values![SESSION, id, *up_to, self.expires_at, now],
-        };
-        connection.execute(INSERT, row).await?;
-        Ok(())
     }
 }
 
@@ -110,44 +140,34 @@ pub(super) fn sessions_of(user: UserId, except: Option<SessionId>, until: Timest
 
 impl SessionsOf {
     /// Ends them all, each with its revocation.
-    pub(super) async fn end(&self, connection: &mut Connection) -> Result<Vec<Revocation>, Failure> {
+    pub(super) async fn end(&self, connection: &mut Connection, journal: &Journal) -> Result<Vec<Revocation>, Failure> {
         // One statement for all of them: a user may have made very many.
-        const REVOKE: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) \
-                              SELECT 2, id, 4294967295, ?, ? FROM sessions \
-                              WHERE user_id = ? AND id <> ? AND ended_at IS NULL AND expires_at > ?";
         const END: &str = "UPDATE sessions SET ended_at = ? \
                            WHERE user_id = ? AND id <> ? AND ended_at IS NULL AND expires_at > ?";
-        let ids = self.lock(connection).await?;
+        let found = self.lock(connection).await?;
         let since = self.now - AFTERLIFE;
-        let (user, except) = (&self.user, &self.except);
-        connection
-            .execute(REVOKE, values![self.until, self.now, user, except, since])
-            .await?;
-        connection.execute(END, values![self.now, user, except, since]).await?;
-        Ok(ids
-            .into_iter()
-            .map(|(id, _)| Revocation::of_session(id, self.until))
-            .collect())
+        let end = values![self.now, &self.user, &self.except, since];
+        connection.execute(END, end).await?;
+        let ended = found.into_iter().map(|(id, _)| Revocation::of_session(id, self.until));
+        let ended: Vec<Revocation> = ended.collect();
+        journal.write(connection, &ended, self.now).await?;
+        Ok(ended)
     }
 
     /// Refuses the tokens that they have by now, and lets them live on.
-    pub(super) async fn revoke_so_far(&self, connection: &mut Connection) -> Result<Vec<Revocation>, Failure> {
-        const REVOKE: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) \
-                              SELECT 2, id, gen, ?, ? FROM sessions \
-                              WHERE user_id = ? AND id <> ? AND ended_at IS NULL AND expires_at > ?";
-        let ids = self.lock(connection).await?;
-        let since = self.now - AFTERLIFE;
-        connection
-            .execute(REVOKE, values![self.until, self.now, &self.user, &self.except, since])
-            .await?;
-        let target = |(id, up_to)| Revoked::Session { id, up_to };
-        Ok(ids
-            .into_iter()
-            .map(|ids| Revocation {
-                target: target(ids),
-                expires_at: self.until,
-            })
-            .collect())
+    pub(super) async fn revoke_so_far(
+        &self,
+        connection: &mut Connection,
+        journal: &Journal,
+    ) -> Result<Vec<Revocation>, Failure> {
+        let found = self.lock(connection).await?;
+        let revoked = found.into_iter().map(|(id, up_to)| Revocation {
+            target: Revoked::Session { id, up_to },
+            expires_at: self.until,
+        });
+        let revoked: Vec<Revocation> = revoked.collect();
+        journal.write(connection, &revoked, self.now).await?;
+        Ok(revoked)
     }
 
     /// Each with its generation, which stays until the transaction ends.
@@ -170,10 +190,7 @@ impl Store {
     /// Writes revocations, all or none.
     pub async fn block(&self, revocations: &[Revocation], now: Timestamp) -> Result<(), StoreError> {
         let done = run!(self.transaction(), |connection| {
-            for revocation in revocations {
-                revocation.write(connection, now).await?;
-            }
-            Ok(())
+            self.journal.write(connection, revocations, now).await
         });
         Ok(done?)
     }

@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::error::Failure;
+use super::journal::Journal;
 use super::revocation::AFTERLIFE;
 use super::session::insert_refresh_token;
 use super::sql::{Sql, locking, values};
@@ -51,11 +52,16 @@ pub enum Refreshed {
 impl Store {
     /// Uses a refresh token up. However many present one token at once, at most one gets a successor.
     pub async fn rotate_refresh_token(&self, rotation: &Rotation) -> Result<Refreshed, StoreError> {
-        Ok(run!(self.transaction(), |connection| rotate(connection, rotation).await)?)
+        Ok(run!(self.transaction(), |connection| rotate(
+            connection,
+            &self.journal,
+            rotation
+        )
+        .await)?)
     }
 }
 
-async fn rotate(connection: &mut Connection, rotation: &Rotation) -> Result<Refreshed, Failure> {
+async fn rotate(connection: &mut Connection, journal: &Journal, rotation: &Rotation) -> Result<Refreshed, Failure> {
     const FIND: &str = "SELECT sessions.id, sessions.user_id FROM refresh_tokens \
                         JOIN sessions ON sessions.id = refresh_tokens.session_id WHERE refresh_tokens.hash = ?";
     const CONSUME: &str = "UPDATE refresh_tokens SET consumed_at = ?, successor = ? \
@@ -88,7 +94,7 @@ async fn rotate(connection: &mut Connection, rotation: &Rotation) -> Result<Refr
         .await?
         == 0
     {
-        return replayed(connection, rotation, id, user.id).await;
+        return replayed(connection, journal, rotation, id, user.id).await;
     }
     if connection.execute(ADVANCE, values![now, &id, now]).await? == 0 {
         return Ok(Refreshed::Refused);
@@ -106,6 +112,7 @@ async fn rotate(connection: &mut Connection, rotation: &Rotation) -> Result<Refr
 /// What it means that a token could not be used: it expired, or somebody used it before.
 async fn replayed(
     connection: &mut Connection,
+    journal: &Journal,
     rotation: &Rotation,
     session: SessionId,
     user: UserId,
@@ -122,7 +129,7 @@ async fn replayed(
         return Ok(Refreshed::Refused);
     }
     let revocation = Revocation::of_session(session, rotation.revoke_until);
-    revocation.write(connection, rotation.now).await?;
+    journal.write(connection, &[revocation], rotation.now).await?;
     Ok(Refreshed::Replayed {
         session,
         user,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::connection::Connection;
 use super::error::Failure;
+use super::journal::Journal;
 use super::revocation::sessions_of;
 use super::sql::{Row, Sql, locking, values};
 use super::work::run;
@@ -96,13 +97,16 @@ pub(super) async fn insert_refresh_token(
 ///
 /// One that the store does not have was removed after it had ended, and has left its revocation; or it never was here, where
 /// another program that shares our secret issued the token: that one has not ended.
-pub(super) async fn is_over(connection: &mut Connection, by: Option<SessionId>) -> Result<bool, Failure> {
+pub(super) async fn is_over(
+    connection: &mut Connection,
+    journal: &Journal,
+    by: Option<SessionId>,
+) -> Result<bool, Failure> {
     const LOCK: Sql = locking!("SELECT ended_at FROM sessions WHERE id = ?");
-    const REVOKED: &str = "SELECT seq FROM blocked_tokens WHERE kind = 2 AND value = ? AND gen = 4294967295 LIMIT 1";
     let Some(session) = by else { return Ok(false) };
     match connection.row(LOCK, values![&session]).await? {
         Some(row) => Ok(row.time_if_any("ended_at")?.is_some()),
-        None => Ok(connection.row(REVOKED, values![&session]).await?.is_some()),
+        None => journal.has_ended(connection, session).await,
     }
 }
 
@@ -171,7 +175,7 @@ impl Store {
                 return Ok(None);
             }
             let revocation = Revocation::of_session(session, revoke_until);
-            revocation.write(connection, now).await?;
+            self.journal.write(connection, &[revocation], now).await?;
             Ok(Some(revocation))
         });
         Ok(done?)
@@ -188,7 +192,10 @@ impl Store {
         let done = run!(
             self.transaction(),
             |connection| match User::lock(connection, user).await? {
-                Some(_) => sessions_of(user, except, revoke_until, now).end(connection).await,
+                Some(_) =>
+                    sessions_of(user, except, revoke_until, now)
+                        .end(connection, &self.journal)
+                        .await,
                 None => Ok(Vec::new()),
             }
         );

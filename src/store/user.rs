@@ -221,7 +221,7 @@ impl Store {
             let Some(mut user) = User::lock(connection, id).await? else {
                 return Ok(None);
             };
-            if is_over(connection, by).await? {
+            if is_over(connection, &self.journal, by).await? {
                 return Ok(None);
             }
             user.email = change.email.clone().unwrap_or(user.email);
@@ -270,11 +270,13 @@ impl Store {
             if seen.is_some_and(|seen| seen != user.password_hash.expose()) {
                 return Ok(PasswordChanged::HashReplaced);
             }
-            if is_over(connection, keep).await? {
+            if is_over(connection, &self.journal, keep).await? {
                 return Ok(PasswordChanged::SessionEnded);
             }
             connection.execute(UPDATE, values![new_hash, now, &id]).await?;
-            let ended = sessions_of(id, keep, revoke_until, now).end(connection).await?;
+            let ended = sessions_of(id, keep, revoke_until, now)
+                .end(connection, &self.journal)
+                .await?;
             Ok(PasswordChanged::Done(ended))
         });
         Ok(done?)
@@ -301,7 +303,7 @@ impl Store {
             let text = write_roles(&roles);
             connection.execute(UPDATE, values![text.as_str(), now, &id]).await?;
             let sessions = sessions_of(id, None, revoke_until, now);
-            let revoked = Some(sessions.revoke_so_far(connection).await?);
+            let revoked = Some(sessions.revoke_so_far(connection, &self.journal).await?);
             Ok(Some(RolesChanged { roles, revoked }))
         });
         Ok(done?)
@@ -321,7 +323,11 @@ impl Store {
                 return Ok(None);
             }
             connection.execute(UPDATE, values![now, now, &id]).await?;
-            Ok(Some(sessions_of(id, None, revoke_until, now).end(connection).await?))
+            Ok(Some(
+                sessions_of(id, None, revoke_until, now)
+                    .end(connection, &self.journal)
+                    .await?,
+            ))
         });
         Ok(done?)
     }
@@ -345,10 +351,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         let done = run!(self.transaction(), |connection| {
-            if User::lock(connection, id).await?.is_none() || is_over(connection, by).await? {
+            if User::lock(connection, id).await?.is_none() || is_over(connection, &self.journal, by).await? {
                 return Ok(None);
             }
-            let revocations = sessions_of(id, None, revoke_until, now).end(connection).await?;
+            let revocations = sessions_of(id, None, revoke_until, now)
+                .end(connection, &self.journal)
+                .await?;
             // The foreign keys take sessions and refresh tokens along.
             connection
                 .execute("DELETE FROM users WHERE id = ?", values![&id])

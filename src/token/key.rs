@@ -18,7 +18,7 @@ use super::KeyError;
 use super::compact::{Compact, encode};
 use super::jwk::PublicKey;
 use crate::config::Algorithm;
-use crate::id::KeyId;
+use crate::id::{KeyDigest, KeyId};
 use crate::time::Timestamp;
 
 /// Good for 128 bits of security (NIST SP 800-57, part 1, table 2), as the other algorithms are.
@@ -27,6 +27,8 @@ const RSA_KEY_SIZE: KeySize = KeySize::Rsa3072;
 /// A key that signs and verifies with one algorithm.
 pub(super) struct Key {
     kid: Option<KeyId>,
+    /// By which the key may be revoked; a shared secret never is.
+    digest: Option<KeyDigest>,
     algorithm: Algorithm,
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -107,6 +109,7 @@ impl Key {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest(&SHA256, private).as_ref());
         Ok(Self {
+            digest: kid.as_ref().map(KeyId::digest),
             kid,
             algorithm,
             signing,
@@ -145,6 +148,11 @@ impl Key {
 
     pub(super) fn kid(&self) -> Option<&KeyId> {
         self.kid.as_ref()
+    }
+
+    /// What a revocation of this key names; `None` for one that has no name.
+    pub(super) const fn digest(&self) -> Option<KeyDigest> {
+        self.digest
     }
 
     pub(super) const fn algorithm(&self) -> Algorithm {

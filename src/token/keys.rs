@@ -104,12 +104,12 @@ impl KeySet {
         self.keys.iter().any(|held| Arc::ptr_eq(held, key))
     }
 
-    /// The key to sign with: the one that came into force last.
-    pub(super) fn signing_key(&self, now: Timestamp) -> Option<&Key> {
+    /// The key to sign with: the one that came into force last of those that are not revoked.
+    pub(super) fn signing_key(&self, now: Timestamp, is_revoked: impl Fn(&Key) -> bool) -> Option<&Key> {
         let in_force = self
             .keys
             .iter()
-            .filter(|key| key.not_before() <= now && !key.is_retired(now));
+            .filter(|key| key.not_before() <= now && !key.is_retired(now) && !is_revoked(key));
         in_force.max_by_key(|key| key.not_before()).map(|key| &**key)
     }
 

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::{self, OnStale};
-use crate::id::{SessionId, TokenId};
+use crate::id::{KeyDigest, SessionId, TokenId};
 use crate::store::Revocation;
 use crate::time::{self, Timestamp};
 
@@ -112,6 +112,12 @@ impl Blocklist {
     #[must_use]
     pub fn is_revoked(&self, token: TokenId, session: SessionId, generation: u32) -> bool {
         self.entries.has_token(token) || self.entries.has_session(session, generation)
+    }
+
+    /// Whether all tokens of this signing key are known to be revoked. While no key ever was, this costs one memory read.
+    #[must_use]
+    pub fn is_key_revoked(&self, key: KeyDigest) -> bool {
+        self.entries.has_key(key)
     }
 
     /// How old the knowledge of other replicas' revocations is.

@@ -1,12 +1,13 @@
 //! The revocations themselves, in a concurrent map whose entries expire.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::sync::Cache;
 
-use crate::id::{SessionId, TokenId};
+use crate::id::{KeyDigest, SessionId, TokenId};
 use crate::store::{Revocation, Revoked};
 use crate::time::{self, Timestamp};
 
@@ -22,9 +23,10 @@ const SPARE: Duration = Duration::from_mins(1);
 enum Target {
     Token(TokenId),
     Session(SessionId),
+    Key(KeyDigest),
 }
 
-/// A token counts as generation `u32::MAX`.
+/// A token and a key count as generation `u32::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     up_to: u32,
@@ -76,18 +78,26 @@ impl Expiry<Target, Entry> for UntilForgotten {
     }
 }
 
-pub(super) struct Entries(Cache<Target, Entry>);
+pub(super) struct Entries {
+    cache: Cache<Target, Entry>,
+    /// Whether a signing key was ever revoked: until then, nobody has to look for one.
+    any_key: AtomicBool,
+}
 
 impl Entries {
     pub(super) fn new() -> Self {
         // No capacity: with one, moka may refuse or evict an entry, and a revocation would be forgotten.
-        Self(Cache::builder().expire_after(UntilForgotten).build())
+        Self {
+            cache: Cache::builder().expire_after(UntilForgotten).build(),
+            any_key: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn apply(&self, revocation: &Revocation, now: Timestamp) {
         let (target, up_to) = match revocation.target {
             Revoked::Token(id) => (Target::Token(id), u32::MAX),
             Revoked::Session { id, up_to } => (Target::Session(id), up_to),
+            Revoked::Key(digest) => (Target::Key(digest), u32::MAX),
         };
         let lives_for = revocation.expires_at.since(now).max(AT_LEAST);
         let entry = Entry {
@@ -96,32 +106,39 @@ impl Entries {
             forget_at: time::monotonic() + lives_for,
         };
         // Polls bring the same rows again and again: most need no write.
-        if self.0.get(&target).is_some_and(|known| known.covers(entry)) {
+        if self.cache.get(&target).is_some_and(|known| known.covers(entry)) {
             return;
         }
         let entry = entry.with_spare();
-        self.0
+        self.cache
             .entry(target)
             .and_upsert_with(|known| known.map_or(entry, |known| known.into_value().merge(entry)));
+        if let Target::Key(_) = target {
+            self.any_key.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn has_token(&self, token: TokenId) -> bool {
         // Unlike `get`, this leaves no trace in moka's read log: it costs a lookup and nothing later.
-        self.0.contains_key(&Target::Token(token))
+        self.cache.contains_key(&Target::Token(token))
     }
 
     pub(super) fn has_session(&self, session: SessionId, generation: u32) -> bool {
         let target = Target::Session(session);
-        self.0.contains_key(&target) && self.0.get(&target).is_some_and(|entry| generation <= entry.up_to)
+        self.cache.contains_key(&target) && self.cache.get(&target).is_some_and(|entry| generation <= entry.up_to)
+    }
+
+    pub(super) fn has_key(&self, key: KeyDigest) -> bool {
+        self.any_key.load(Ordering::Acquire) && self.cache.contains_key(&Target::Key(key))
     }
 
     /// Removes what has expired, so that no request has to.
     pub(super) fn tidy(&self) {
-        self.0.run_pending_tasks();
+        self.cache.run_pending_tasks();
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.0.entry_count()
+        self.cache.entry_count()
     }
 }
 
@@ -195,7 +212,7 @@ mod tests {
     fn an_expiry_never_shrinks() {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
-        let known = || entries.0.get(&Target::Session(id)).unwrap();
+        let known = || entries.cache.get(&Target::Session(id)).unwrap();
         entries.apply(&session(id, 1, 9_000), NOW);
         let before = known();
         entries.apply(&session(id, 5, 900), NOW);
@@ -209,7 +226,7 @@ mod tests {
         let revoked = session(id, 1, 3_600);
         entries.apply(&revoked, NOW + Duration::from_hours(2));
         entries.apply(&revoked, NOW);
-        let known = entries.0.get(&Target::Session(id)).unwrap();
+        let known = entries.cache.get(&Target::Session(id)).unwrap();
         assert!(known.forget_at > time::monotonic() + Duration::from_secs(3_590));
     }
 
@@ -217,7 +234,7 @@ mod tests {
     fn the_same_revocation_read_again_is_not_written_again() {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
-        let known = || entries.0.get(&Target::Session(id)).unwrap();
+        let known = || entries.cache.get(&Target::Session(id)).unwrap();
         entries.apply(&session(id, 1, 10), NOW);
         let before = known();
         std::thread::sleep(Duration::from_millis(2));
@@ -236,7 +253,7 @@ mod tests {
             let highest = generations.iter().map(|(up_to, _)| *up_to).max().unwrap();
             let latest = generations.iter().map(|(_, seconds)| *seconds).max().unwrap();
             prop_assert!(entries.has_session(id, highest) && !entries.has_session(id, highest + 1));
-            let known = entries.0.get(&Target::Session(id)).unwrap();
+            let known = entries.cache.get(&Target::Session(id)).unwrap();
             prop_assert_eq!(known.expires_at, NOW + Duration::from_secs(latest));
         }
     }

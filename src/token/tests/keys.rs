@@ -182,7 +182,7 @@ fn the_newest_key_in_force_signs_and_all_verify() {
         fresh(Algorithm::Es256, "new", at(100), None),
         fresh(Algorithm::EdDsa, "short", at(200), Some(at(300))),
     ]);
-    let signer = |now: Timestamp| keys.signing_key(now).and_then(Key::kid).map(KeyId::as_str);
+    let signer = |now: Timestamp| keys.signing_key(now, |_| false).and_then(Key::kid).map(KeyId::as_str);
     assert_eq!(signer(NOW - Duration::from_secs(1)), None);
     assert_eq!(signer(at(0)), Some("old"));
     assert_eq!(signer(at(100)), Some("new"));

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::forge::{AUDIENCE, ISSUER, NOW, blocklist, config, jti, private, shared, tokens};
 use crate::config::Algorithm;
-use crate::id::{Email, MAX_ROLES, Role, SessionId, UserId, UserName};
+use crate::id::{Email, KeyId, MAX_ROLES, Role, SessionId, UserId, UserName};
+use crate::store::{Revocation, Revoked};
 use crate::time::Timestamp;
 use crate::token::key::Key;
 use crate::token::{KeySet, Reason, Refusal, Subject, TokenError, Tokens, read_unverified};
@@ -41,6 +42,26 @@ impl Ann {
             session_expires_at: NOW + Duration::from_hours(720),
         }
     }
+}
+
+#[test]
+fn a_revoked_key_neither_vouches_for_its_tokens_nor_signs_new_ones() {
+    let (tokens, ann) = (tokens(Algorithm::EdDsa), ann());
+    let issued = tokens.issue(&ann.subject(), NOW).unwrap();
+    let revoke = |kid: &str| {
+        let target = Revoked::Key(kid.parse::<KeyId>().unwrap().digest());
+        let expires_at = tokens.revoke_until(NOW);
+        tokens.revocations.apply(&[Revocation { target, expires_at }], NOW);
+    };
+    revoke("another");
+    assert!(tokens.authenticate(issued.text.expose(), NOW).is_ok());
+    revoke("k1");
+    for _ in 0..2 {
+        let refused = tokens.authenticate(issued.text.expose(), NOW);
+        assert_eq!(refused.err(), Some(Refusal::Revoked));
+    }
+    let refused = tokens.issue(&ann.subject(), NOW);
+    assert!(matches!(refused, Err(TokenError::NoSigningKey)), "{refused:?}");
 }
 
 #[test]

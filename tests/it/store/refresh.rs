@@ -154,7 +154,7 @@ async fn rotations_and_new_roles_leave_no_token_with_old_roles(db: &Db) {
             .into_iter()
             .find_map(|revocation| match revocation.target {
                 Revoked::Session { id: other, up_to } if other == id => Some(up_to),
-                Revoked::Session { .. } | Revoked::Token(_) => None,
+                Revoked::Session { .. } | Revoked::Token(_) | Revoked::Key(_) => None,
             });
         let is_refused = refused.unwrap() >= session.generation;
         assert_eq!(

@@ -1,11 +1,12 @@
 //! Revocations.
 
-use doorward::id::{SessionId, TokenId};
+use doorward::id::{KeyId, SessionId, TokenId};
 use doorward::store::{Revocation, Revoked};
 
 use super::{Db, NOW, later, on_both};
 
 on_both!(
+    revocations_of_every_kind_and_number_come_back_as_they_were_written,
     revocations_are_read_in_the_order_of_writing,
     a_revocation_is_seen_by_a_replica_that_polls_all_along,
     a_number_is_not_given_twice,
@@ -16,6 +17,27 @@ fn token() -> Revocation {
         target: Revoked::Token(TokenId::generate(NOW)),
         expires_at: later(60),
     }
+}
+
+async fn revocations_of_every_kind_and_number_come_back_as_they_were_written(db: &Db) {
+    let key: KeyId = "a-key".parse().unwrap();
+    let written: Vec<Revocation> = (0..251)
+        .map(|n| Revocation {
+            target: match n % 3 {
+                0 => Revoked::Token(TokenId::generate(NOW)),
+                1 => Revoked::Session {
+                    id: SessionId::generate(NOW),
+                    up_to: u32::MAX - n,
+                },
+                _ => Revoked::Key(key.digest()),
+            },
+            expires_at: later(n.into()),
+        })
+        .collect();
+    db.store.block(&written, NOW).await.unwrap();
+    let blocked = db.store.blocked_after(0, 1000).await.unwrap();
+    let read: Vec<Revocation> = blocked.into_iter().map(|blocked| blocked.revocation).collect();
+    assert_eq!(read, written);
 }
 
 async fn revocations_are_read_in_the_order_of_writing(db: &Db) {

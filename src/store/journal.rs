@@ -1,0 +1,82 @@
+//! [`Journal`]: where revocations are written, as part of the transaction that makes them necessary.
+
+use std::sync::LazyLock;
+
+use super::Revocation;
+use super::connection::Connection;
+use super::error::Failure;
+use super::sql::{Value, values};
+use crate::id::SessionId;
+use crate::store::Revoked;
+use crate::time::Timestamp;
+
+/// Where revocations are written.
+#[derive(Clone, Debug)]
+pub(super) enum Journal {
+    /// The table `blocked_tokens`.
+    Table,
+}
+
+/// How many rows one statement writes at the most.
+const MANY: usize = 100;
+
+/// The beginning of the statement.
+const INSERT: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) VALUES ";
+/// The same with one row.
+const INSERT_ONE: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) VALUES (?, ?, ?, ?, ?)";
+/// The same with [`MANY`] rows.
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| {
+    let rows = vec!["(?, ?, ?, ?, ?)"; MANY];
+    format!("{INSERT}{}", rows.join(", "))
+});
+
+impl Journal {
+    /// Writes revocations. When this has succeeded and the transaction is committed, every replica learns of them; where
+    /// it fails, the transaction must not be committed.
+    pub(super) async fn write(
+        &self,
+        connection: &mut Connection,
+        revocations: &[Revocation],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Table => {
+                let mut many = revocations.chunks_exact(MANY);
+                for chunk in many.by_ref() {
+                    let rows: Vec<Value<'_>> = chunk.iter().flat_map(|revocation| row(revocation, now)).collect();
+                    connection.execute(INSERT_MANY.as_str(), &rows).await?;
+                }
+                for one in many.remainder() {
+                    connection.execute(INSERT_ONE, &row(one, now)).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a session that the store does not have any more is known to have ended.
+    pub(super) async fn has_ended(&self, connection: &mut Connection, session: SessionId) -> Result<bool, Failure> {
+        const FIND: &str = "SELECT seq FROM blocked_tokens WHERE kind = ? AND value = ? AND gen = ? LIMIT 1";
+        let ended = Revoked::Session {
+            id: session,
+            up_to: u32::MAX,
+        };
+        match self {
+            Self::Table => {
+                let found = values![ended.kind(), ended.value().as_slice(), ended.generation()];
+                Ok(connection.row(FIND, found).await?.is_some())
+            }
+        }
+    }
+}
+
+fn row(revocation: &Revocation, now: Timestamp) -> [Value<'_>; 5] {
+    let target = &revocation.target;
+    [
+        target.kind().into(),
+        target.value().as_slice().into(),
+        target.generation().into(),
+        revocation.expires_at.into(),
+        now.into(),
+    ]
+}
