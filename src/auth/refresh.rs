@@ -35,7 +35,9 @@ impl RefreshRequest {
 /// Refresh
 ///
 /// Uses the refresh token up and answers with the next pair. The user in it, and in the new access token, is the user of
-/// this moment. A refresh token that is presented a second time has been copied by somebody: its session ends at once.
+/// this moment. One that is presented again gets another pair as long as nobody has used the pair that it got before, whose
+/// refresh token dies: an answer may have been lost. Any other second use means that somebody holds a copy: the session
+/// ends at once.
 #[utoipa::path(
     post,
     path = "/refresh",
@@ -43,7 +45,7 @@ impl RefreshRequest {
     request_body = RefreshRequest,
     responses(
         (status = 200, description = "The session goes on with these.", body = TokensBody),
-        (status = 401, description = "`invalid_refresh_token`: unknown, expired, used before, or of an ended session."),
+        (status = 401, description = "`invalid_refresh_token`: unknown, expired, used before and followed up, or of an ended session."),
     ),
 )]
 pub(super) async fn refresh(State(state): State<AuthState>, fields: Fields) -> Result<Json<TokensBody>, Failure> {
@@ -64,13 +66,19 @@ async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBod
         now,
     };
     match state.store.rotate_refresh_token(&rotation).await? {
-        Refreshed::Rotated { session, user } => match state.tokens.issue(&Subject::new(&user, &session), now) {
-            Ok(access) => Ok(TokensBody::new(&access, &successor, &user, now)),
-            Err(TokenError::SessionOver) => Err(Failure::invalid_refresh_token()),
-            Err(error @ (TokenError::NoSigningKey | TokenError::TooLong(_) | TokenError::Signing(_))) => {
-                Err(error.into())
+        Refreshed::Rotated { session, user, again } => {
+            if again {
+                let (user, session) = (user.id, session.id);
+                tracing::info!(%user, %session, "a refresh token was presented again before its successor was used");
             }
-        },
+            match state.tokens.issue(&Subject::new(&user, &session), now) {
+                Ok(access) => Ok(TokensBody::new(&access, &successor, &user, now)),
+                Err(TokenError::SessionOver) => Err(Failure::invalid_refresh_token()),
+                Err(error @ (TokenError::NoSigningKey | TokenError::TooLong(_) | TokenError::Signing(_))) => {
+                    Err(error.into())
+                }
+            }
+        }
         Refreshed::Refused => Err(Failure::invalid_refresh_token()),
         Refreshed::Replayed {
             session,
@@ -78,7 +86,7 @@ async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBod
             revocation,
         } => {
             state.blocklist.apply(&[revocation], now);
-            tracing::warn!(%user, %session, "a refresh token was presented twice: its session has been ended");
+            tracing::warn!(%user, %session, "a used refresh token was presented again: its session has been ended");
             Err(Failure::invalid_refresh_token())
         }
     }

@@ -48,8 +48,8 @@ pub(super) async fn show(caller: Caller) -> Json<UserBody> {
 
 /// Change the account
 ///
-/// Changes e-mail address, name, or both. Access tokens that were issued before say the old ones until they are
-/// refreshed.
+/// Changes e-mail address, name, or both. Access tokens that were issued before say the old ones: once the answer is there,
+/// they are refused, the one that is shown included. Sessions go on: refresh.
 #[utoipa::path(
     patch,
     path = "/user",
@@ -70,8 +70,11 @@ pub(super) async fn change(
         let now = state.clock.now();
         let change = UserChange { email, name };
         let by = Some(caller.token.identity.session);
-        let user = state.store.update_user(caller.user.id, by, &change, now).await?;
-        Ok(Json(user.ok_or_else(Failure::revoked)?.into()))
+        let until = revoke::until(&state, &caller, now);
+        let changed = state.store.update_user(caller.user.id, by, &change, until, now).await?;
+        let changed = changed.ok_or_else(Failure::revoked)?;
+        state.blocklist.apply(&changed.revoked, now);
+        Ok(Json(changed.user.into()))
     })
     .await
 }

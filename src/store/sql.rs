@@ -192,6 +192,10 @@ impl Row {
         column!(self, column)
     }
 
+    pub(super) fn bytes_if_any(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        column!(self, column)
+    }
+
     /// The 16 bytes of an id.
     pub(super) fn id(&self, column: &'static str) -> Result<[u8; 16], StoreError> {
         self.bytes(column)?.try_into().map_err(|_| StoreError::Corrupt(column))

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::error::Failure;
 use super::revocation::sessions_of;
+use super::roles::{read_roles, write_roles};
 use super::session::is_over;
 use super::sql::{Row, Sql, locking, values};
 use super::work::run;
@@ -58,42 +59,13 @@ pub struct UserChange {
     pub name: Option<UserName>,
 }
 
-/// What changes about a user's roles, in this order.
-#[derive(Clone, Debug, Default)]
-pub struct RolesChange {
-    /// Whether all are taken away first.
-    pub clear: bool,
-    /// Which are taken away.
-    pub remove: Vec<Role>,
-    /// Which are given.
-    pub add: Vec<Role>,
-}
-
-impl RolesChange {
-    /// Whether it is none, whatever the roles are.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self.clear && self.remove.is_empty() && self.add.is_empty()
-    }
-
-    /// The roles after it: sorted, each once.
-    #[must_use]
-    pub fn apply(&self, roles: &[Role]) -> Vec<Role> {
-        let kept = roles.iter().filter(|role| !self.clear && !self.remove.contains(role));
-        let mut roles: Vec<Role> = kept.chain(&self.add).cloned().collect();
-        roles.sort_unstable();
-        roles.dedup();
-        roles
-    }
-}
-
-/// What became of a change of roles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RolesChanged {
-    /// The roles of the user by now: sorted, each once.
-    pub roles: Vec<Role>,
-    /// What was revoked with it; `None`: the roles were these already, and nothing was written.
-    pub revoked: Option<Vec<Revocation>>,
+/// A user who was changed.
+#[derive(Clone, Debug)]
+pub struct UserChanged {
+    /// The user by now.
+    pub user: User,
+    /// What was revoked with it: nothing where nothing changed.
+    pub revoked: Vec<Revocation>,
 }
 
 /// What became of a change of a password. Nothing was written unless it is done.
@@ -136,21 +108,6 @@ impl User {
         let row = connection.row(LOCK, values![&id]).await?;
         Ok(row.as_ref().map(Self::read).transpose()?)
     }
-}
-
-/// No role holds a comma.
-fn write_roles(roles: &[Role]) -> String {
-    let mut names: Vec<&str> = roles.iter().map(Role::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.join(",")
-}
-
-fn read_roles(text: &str) -> Result<Vec<Role>, StoreError> {
-    let names = text.split(',').filter(|name| !name.is_empty());
-    names
-        .map(|name| name.parse().map_err(|_| StoreError::Corrupt("roles")))
-        .collect()
 }
 
 impl Store {
@@ -209,13 +166,15 @@ impl Store {
     }
 
     /// Changes a user and answers with the result; `None`: no such user, or the session `by` which it is asked has ended.
+    /// Sessions live on, but their tokens so far, which say what was, are revoked until `revoke_until`.
     pub async fn update_user(
         &self,
         id: UserId,
         by: Option<SessionId>,
         change: &UserChange,
+        revoke_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<User>, WriteUserError> {
+    ) -> Result<Option<UserChanged>, WriteUserError> {
         const UPDATE: &str = "UPDATE users SET email = ?, name = ?, updated_at = ? WHERE id = ?";
         let done = run!(self.transaction(), |connection| {
             let Some(mut user) = User::lock(connection, id).await? else {
@@ -224,12 +183,20 @@ impl Store {
             if is_over(connection, &self.journal, by).await? {
                 return Ok(None);
             }
-            user.email = change.email.clone().unwrap_or(user.email);
-            user.name = change.name.clone().unwrap_or(user.name);
-            user.updated_at = now;
+            let (email, name) = (
+                change.email.clone().unwrap_or_else(|| user.email.clone()),
+                change.name.clone().unwrap_or_else(|| user.name.clone()),
+            );
+            if (&email, &name) == (&user.email, &user.name) {
+                let revoked = Vec::new();
+                return Ok(Some(UserChanged { user, revoked }));
+            }
+            (user.email, user.name, user.updated_at) = (email, name, now);
             let row = values![user.email.as_str(), user.name.as_str(), now, &id];
             connection.execute(UPDATE, row).await?;
-            Ok(Some(user))
+            let sessions = sessions_of(id, None, revoke_until, now);
+            let revoked = sessions.revoke_so_far(connection, &self.journal).await?;
+            Ok(Some(UserChanged { user, revoked }))
         });
         Ok(done?)
     }
@@ -278,33 +245,6 @@ impl Store {
                 .end(connection, &self.journal)
                 .await?;
             Ok(PasswordChanged::Done(ended))
-        });
-        Ok(done?)
-    }
-
-    /// Changes the roles that the user has at that moment, so that of two changes at once neither is lost. Sessions live on,
-    /// but their tokens so far, which say the old roles, are revoked until `revoke_until`. `None`: no such user.
-    pub async fn change_roles(
-        &self,
-        id: UserId,
-        change: &RolesChange,
-        revoke_until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<RolesChanged>, StoreError> {
-        const UPDATE: &str = "UPDATE users SET roles = ?, updated_at = ? WHERE id = ?";
-        let done = run!(self.transaction(), |connection| {
-            let Some(user) = User::lock(connection, id).await? else {
-                return Ok(None);
-            };
-            let roles = change.apply(&user.roles);
-            if roles == user.roles {
-                return Ok(Some(RolesChanged { roles, revoked: None }));
-            }
-            let text = write_roles(&roles);
-            connection.execute(UPDATE, values![text.as_str(), now, &id]).await?;
-            let sessions = sessions_of(id, None, revoke_until, now);
-            let revoked = Some(sessions.revoke_so_far(connection, &self.journal).await?);
-            Ok(Some(RolesChanged { roles, revoked }))
         });
         Ok(done?)
     }
@@ -364,23 +304,5 @@ impl Store {
             Ok(Some(revocations))
         });
         Ok(done?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roles_are_cleared_then_removed_then_added() {
-        let roles = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Role>>();
-        let now = roles(&["a", "b"]);
-        let changed = |clear, remove: &[&str], add: &[&str]| {
-            let (remove, add) = (roles(remove), roles(add));
-            RolesChange { clear, remove, add }.apply(&now)
-        };
-        assert_eq!(changed(false, &["b"], &["c", "a"]), roles(&["a", "c"]));
-        assert_eq!(changed(true, &[], &["z", "c"]), roles(&["c", "z"]));
-        assert_eq!(changed(false, &[], &[]), now);
     }
 }

@@ -24,6 +24,8 @@ async fn a_change_changes_what_it_names_and_nothing_else() {
     let app = App::start().await;
     let held = app.sign_up("ann@example.com").await;
     let change = async |body| {
+        // Each change asks for a token that says how it was before.
+        let held = app.log_in("ann@example.com").await;
         app.with_token_and_body("PATCH", "/auth/user", &held.access, &body)
             .await
     };
@@ -40,8 +42,32 @@ async fn a_change_changes_what_it_names_and_nothing_else() {
         (&json!("Ann B. Lee"), &json!("ann@example.org"))
     );
     assert_eq!((&body["roles"], &body["id"]), (&json!([]), &held.user["id"]));
-    assert_eq!(change(json!({})).await.json(), body);
-    assert_eq!(change(json!({ "email": "ann@example.org" })).await.json(), body);
+    let held = app.log_in("ann@example.org").await;
+    for nothing in [json!({}), json!({ "email": "ann@example.org" })] {
+        let answer = app
+            .with_token_and_body("PATCH", "/auth/user", &held.access, &nothing)
+            .await;
+        assert_eq!(answer.json(), body);
+    }
+    assert_eq!(app.with_token("GET", "/auth/user", &held.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_change_refuses_every_token_that_says_what_was() {
+    let app = App::start().await;
+    let (first, second) = (
+        app.sign_up("ann@example.com").await,
+        app.log_in("ann@example.com").await,
+    );
+    let change = json!({ "name": "Ann B. Lee" });
+    app.with_token_and_body("PATCH", "/auth/user", &first.access, &change)
+        .await;
+    for held in [&first, &second] {
+        let answer = app.with_token("GET", "/auth/user", &held.access).await;
+        assert_eq!((answer.status, answer.code().as_str()), (401, "token_revoked"));
+        let next = Held::from(&app.try_refresh(&held.refresh).await);
+        assert_eq!(app.with_token("GET", "/auth/user", &next.access).await.status, 200);
+    }
 }
 
 #[tokio::test]

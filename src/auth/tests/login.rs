@@ -148,7 +148,7 @@ async fn a_changed_address_logs_in_and_the_old_one_does_not() {
     let now = app.state.clock.now();
     app.state
         .store
-        .update_user(id_of(&held.user), None, &change, now)
+        .update_user(id_of(&held.user), None, &change, now, now)
         .await
         .unwrap();
     assert_eq!(app.try_login("ann@example.com", PASSWORD).await.status, 401);
@@ -172,7 +172,7 @@ async fn a_login_in_flight_gets_the_roles_address_and_name_of_the_moment_when_it
         email: Some("ann@example.org".parse().unwrap()),
         name: Some("Ann B. Lee".parse().unwrap()),
     };
-    store.update_user(id, None, &change, now).await.unwrap().unwrap();
+    store.update_user(id, None, &change, now, now).await.unwrap().unwrap();
     let client = Client {
         ip: None,
         user_agent: None,

@@ -9,7 +9,10 @@ use super::{Db, NOW, later, new_session, on_both, only, rotation};
 on_both!(
     a_refresh_token_is_used_up_by_its_successor,
     a_replayed_refresh_token_ends_its_session,
-    a_hundred_rotations_of_one_token_at_once_have_one_success_at_most,
+    a_refresh_token_whose_successor_nobody_used_is_good_again_and_the_successor_dies,
+    a_dead_successor_that_is_used_ends_its_session,
+    a_used_refresh_token_gets_no_pair_after_its_time,
+    a_hundred_rotations_of_one_token_at_once_leave_one_session_with_one_token,
     an_unknown_or_expired_refresh_token_is_refused,
     a_refresh_token_does_not_outlive_its_session,
     rotations_and_new_roles_leave_no_token_with_old_roles,
@@ -25,10 +28,10 @@ async fn a_refresh_token_is_used_up_by_its_successor(db: &Db) {
             .rotate_refresh_token(&rotation(presented, presented + 1, at))
             .await
             .unwrap();
-        let Refreshed::Rotated { session, user } = done else {
+        let Refreshed::Rotated { session, user, again } = done else {
             panic!("{done:?}")
         };
-        assert_eq!((session.id, session.user, user.id), (id, ann.id, ann.id));
+        assert_eq!((session.id, session.user, user.id, again), (id, ann.id, ann.id, false));
         assert_eq!(
             (session.generation, session.last_used_at, session.created_at),
             (generation, at, NOW)
@@ -67,9 +70,59 @@ async fn a_replayed_refresh_token_ends_its_session(db: &Db) {
     assert_eq!(db.store.live_sessions(ann.id, NOW).await.unwrap()[0].id, other);
 }
 
-async fn a_hundred_rotations_of_one_token_at_once_have_one_success_at_most(db: &Db) {
+async fn a_refresh_token_whose_successor_nobody_used_is_good_again_and_the_successor_dies(db: &Db) {
     let ann = db.user("ann").await;
-    db.session(&ann, 0).await;
+    let id = db.session(&ann, 1).await;
+    db.rotate(1, 2).await;
+    for (successor, generation) in [(3, 3), (4, 4)] {
+        let done = db.rotate(1, successor).await;
+        let Refreshed::Rotated { session, again, .. } = done else {
+            panic!("{done:?}")
+        };
+        assert_eq!((session.id, session.generation, again), (id, generation, true));
+    }
+    assert!(matches!(db.rotate(4, 5).await, Refreshed::Rotated { again: false, .. }));
+    // Now somebody has gone on: the first one is a copy.
+    assert!(matches!(db.rotate(1, 6).await, Refreshed::Replayed { .. }));
+    assert!(matches!(db.rotate(5, 6).await, Refreshed::Refused));
+    assert!(db.store.live_sessions(ann.id, NOW).await.unwrap().is_empty());
+}
+
+async fn a_dead_successor_that_is_used_ends_its_session(db: &Db) {
+    let ann = db.user("ann").await;
+    let id = db.session(&ann, 1).await;
+    db.rotate(1, 2).await;
+    db.rotate(1, 3).await;
+    let done = db.rotate(2, 4).await;
+    let Refreshed::Replayed { session, .. } = done else {
+        panic!("{done:?}")
+    };
+    assert_eq!(session, id);
+    assert!(matches!(db.rotate(3, 4).await, Refreshed::Refused));
+}
+
+async fn a_used_refresh_token_gets_no_pair_after_its_time(db: &Db) {
+    let ann = db.user("ann").await;
+    db.session(&ann, 1).await;
+    let rotate = async |presented, successor, seconds| {
+        let long = Rotation {
+            successor_expires_at: later(2000),
+            ..rotation(presented, successor, later(seconds))
+        };
+        db.store.rotate_refresh_token(&long).await.unwrap()
+    };
+    assert!(matches!(rotate(1, 2, 999).await, Refreshed::Rotated { .. }));
+    assert!(matches!(rotate(1, 3, 1000).await, Refreshed::Refused));
+    assert!(matches!(
+        rotate(2, 4, 1001).await,
+        Refreshed::Rotated { again: false, .. }
+    ));
+    assert!(matches!(rotate(1, 5, 1002).await, Refreshed::Replayed { .. }));
+}
+
+async fn a_hundred_rotations_of_one_token_at_once_leave_one_session_with_one_token(db: &Db) {
+    let ann = db.user("ann").await;
+    let id = db.session(&ann, 0).await;
     let replica = db.replica().await;
     let mut tasks = tokio::task::JoinSet::new();
     for successor in 1..=100 {
@@ -78,19 +131,30 @@ async fn a_hundred_rotations_of_one_token_at_once_have_one_success_at_most(db: &
         } else {
             replica.clone()
         };
-        tasks.spawn(async move { store.rotate_refresh_token(&rotation(0, successor, NOW)).await.unwrap() });
+        tasks.spawn(async move {
+            let done = store.rotate_refresh_token(&rotation(0, successor, NOW)).await;
+            (successor, done.unwrap())
+        });
     }
-    let (mut rotated, mut replayed) = (0, 0);
-    for done in tasks.join_all().await {
-        match done {
-            Refreshed::Rotated { .. } => rotated += 1,
-            Refreshed::Replayed { .. } => replayed += 1,
-            Refreshed::Refused => {}
-        }
+    let mut last = (0, 0);
+    for (successor, done) in tasks.join_all().await {
+        let Refreshed::Rotated { session, again, .. } = done else {
+            panic!("{successor}: {done:?}")
+        };
+        assert_eq!((session.id, again), (id, session.generation > 2));
+        last = last.max((session.generation, successor));
     }
-    assert_eq!((rotated, replayed), (1, 1));
-    assert!(db.store.live_sessions(ann.id, NOW).await.unwrap().is_empty());
-    assert_eq!(db.store.blocked_after(0, 10).await.unwrap().len(), 1);
+    assert_eq!(last.0, 101, "each raised the generation once");
+    let live = db.store.live_sessions(ann.id, NOW).await.unwrap();
+    assert_eq!((live.len(), live[0].id, live[0].generation), (1, id, 101));
+    assert!(db.store.blocked_after(0, 10).await.unwrap().is_empty());
+    // Of the hundred successors, the last one is alive.
+    assert!(matches!(
+        db.rotate(last.1, 101).await,
+        Refreshed::Rotated { again: false, .. }
+    ));
+    let dead = if last.1 == 1 { 2 } else { 1 };
+    assert!(matches!(db.rotate(dead, 102).await, Refreshed::Replayed { .. }));
 }
 
 async fn an_unknown_or_expired_refresh_token_is_refused(db: &Db) {
@@ -143,7 +207,7 @@ async fn rotations_and_new_roles_leave_no_token_with_old_roles(db: &Db) {
             db.store.rotate_refresh_token(&one),
             db.store.change_roles(ann.id, &roles, later(900), NOW)
         );
-        let Refreshed::Rotated { session, user } = done.unwrap() else {
+        let Refreshed::Rotated { session, user, .. } = done.unwrap() else {
             panic!("the session lives on")
         };
         let refused = revoked

@@ -11,6 +11,7 @@ on_both!(
     twenty_sign_ups_of_one_address_at_once_make_one_account,
     addresses_that_differ_in_case_or_accent_are_different,
     a_change_touches_only_what_it_names,
+    a_change_refuses_the_tokens_so_far_and_lets_sessions_live,
     a_change_to_a_taken_address_changes_nothing,
     a_hash_is_upgraded_only_if_it_is_still_the_one_seen,
     a_new_password_ends_the_other_sessions,
@@ -97,10 +98,11 @@ async fn a_change_touches_only_what_it_names(db: &Db) {
     };
     let changed = db
         .store
-        .update_user(ann.id, None, &change, later(1))
+        .update_user(ann.id, None, &change, later(900), later(1))
         .await
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .user;
     assert_eq!(
         (changed.email.as_str(), changed.name.as_str()),
         ("ann@example.com", "Ann Lee")
@@ -112,21 +114,39 @@ async fn a_change_touches_only_what_it_names(db: &Db) {
         email: Some(email.clone()),
     };
     db.store
-        .update_user(ann.id, None, &change, later(2))
+        .update_user(ann.id, None, &change, later(900), later(2))
         .await
         .unwrap()
         .unwrap();
     let found = db.store.user_by_email(&email).await.unwrap().unwrap();
     assert_eq!((found.id, found.name.as_str()), (ann.id, "Ann Lee"));
     assert!(db.store.user_by_email(&ann.email).await.unwrap().is_none());
-    // No change at all is no error.
-    assert!(
-        db.store
-            .update_user(ann.id, None, &UserChange::default(), later(2))
-            .await
-            .unwrap()
-            .is_some()
-    );
+}
+
+async fn a_change_refuses_the_tokens_so_far_and_lets_sessions_live(db: &Db) {
+    let ann = db.user("ann").await;
+    let session = db.session(&ann, 1).await;
+    db.rotate(1, 2).await;
+    let update = async |name: &str| {
+        let change = UserChange {
+            name: Some(name.parse().unwrap()),
+            email: None,
+        };
+        let changed = db.store.update_user(ann.id, None, &change, later(900), later(1)).await;
+        changed.unwrap().unwrap().revoked
+    };
+    let revoked = update("Ann Lee").await;
+    let target = Revoked::Session { id: session, up_to: 2 };
+    let expires_at = later(900);
+    assert_eq!(revoked, [Revocation { target, expires_at }]);
+    assert_eq!(db.store.blocked_after(0, 10).await.unwrap()[0].revocation, revoked[0]);
+    let super::Refreshed::Rotated { user, .. } = db.rotate(2, 3).await else {
+        panic!("the session lives on")
+    };
+    assert_eq!(user.name.as_str(), "Ann Lee");
+    // What stays as it is refuses no token.
+    assert!(update("Ann Lee").await.is_empty());
+    assert_eq!(db.store.blocked_after(0, 10).await.unwrap().len(), 1);
 }
 
 async fn a_change_to_a_taken_address_changes_nothing(db: &Db) {
@@ -135,7 +155,7 @@ async fn a_change_to_a_taken_address_changes_nothing(db: &Db) {
         name: Some("Ann".parse().unwrap()),
         email: Some(bob.email),
     };
-    let changed = db.store.update_user(ann.id, None, &change, later(1)).await;
+    let changed = db.store.update_user(ann.id, None, &change, later(900), later(1)).await;
     assert!(matches!(changed, Err(WriteUserError::EmailTaken)), "{changed:?}");
     let found = db.store.user_by_id(ann.id).await.unwrap().unwrap();
     assert_eq!((found.email, found.name, found.updated_at), (ann.email, ann.name, NOW));
@@ -255,7 +275,12 @@ async fn an_ended_session_changes_and_deletes_nobody(db: &Db) {
         email: Some("mallory@example.com".parse().unwrap()),
         name: None,
     };
-    let update = async |by| db.store.update_user(ann.id, Some(by), &change, later(1)).await.unwrap();
+    let update = async |by| {
+        db.store
+            .update_user(ann.id, Some(by), &change, later(900), later(1))
+            .await
+            .unwrap()
+    };
     let delete = async |by| {
         db.store
             .delete_user(ann.id, Some(by), later(900), later(1))
@@ -306,7 +331,7 @@ async fn new_roles_refuse_the_tokens_so_far_and_let_sessions_live(db: &Db) {
     assert_eq!(revoked.len(), 1);
     assert_eq!(revoked[0].target, Revoked::Session { id: session, up_to: 2 });
     assert_eq!(db.store.blocked_after(0, 10).await.unwrap()[0].revocation, revoked[0]);
-    let super::Refreshed::Rotated { session, user } = db.rotate(2, 3).await else {
+    let super::Refreshed::Rotated { session, user, .. } = db.rotate(2, 3).await else {
         panic!("the session lives on")
     };
     assert_eq!((session.generation, user.roles), (3, roles(&["admin"])));
@@ -418,7 +443,7 @@ async fn nobody_is_changed_when_there_is_nobody(db: &Db) {
     let store = &db.store;
     assert!(
         store
-            .update_user(id, None, &UserChange::default(), NOW)
+            .update_user(id, None, &UserChange::default(), NOW, NOW)
             .await
             .unwrap()
             .is_none()
