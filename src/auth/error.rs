@@ -77,6 +77,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Timeout(_)
             | StoreError::Unavailable(_)
+            | StoreError::Unwritable(_)
             | StoreError::SchemaBehind { .. }
             | StoreError::SchemaAhead { .. }
             | StoreError::SchemaHalfApplied { .. } => Self::store_unavailable(&error),

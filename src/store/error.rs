@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The database refused a statement, or lost it to others each time that it was tried.
     #[error("the database refused a statement")]
     Query(#[source] Cause),
+    /// The database takes no writes for now: it is read-only, or a disk is full. Nothing was written.
+    #[error("the database takes no writes")]
+    Unwritable(#[source] Cause),
     /// A row holds what this program never writes.
     #[error("the database holds an invalid {0}")]
     Corrupt(&'static str),
@@ -127,6 +130,8 @@ impl From<sqlx::Error> for Failure {
                 let code = database.code().and_then(|code| code.parse::<i32>().ok());
                 match code.map(|code| code & 0xff) {
                     Some(5 | 6) => Self::Conflict(cause),
+                    // READONLY, IOERR, FULL: which one a full disk is depends on how it is full.
+                    Some(8 | 10 | 13) => Self::Final(StoreError::Unwritable(cause)),
                     _ if database.is_unique_violation() => Self::Duplicate(cause),
                     _ => Self::Final(StoreError::Query(cause)),
                 }
@@ -150,6 +155,8 @@ fn of_mysql(error: &MySqlDatabaseError) -> Failure {
         1062 => Failure::Duplicate(cause),
         // Too many connections, a Galera node that is not ready, shutdown, killed, interrupted.
         1040 | 1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1317 | 1927 => Failure::Broken(cause),
+        // Disk full, table full; read-only by an option, a transaction, or the engine.
+        1021 | 1114 | 1290 | 1792 | 1836 => Failure::Final(StoreError::Unwritable(cause)),
         _ => Failure::Final(StoreError::Query(cause)),
     }
 }

@@ -10,6 +10,9 @@ mod clients;
 mod drain;
 #[cfg(test)]
 mod examples;
+
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]

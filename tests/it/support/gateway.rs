@@ -126,6 +126,11 @@ impl TestGateway {
         }
     }
 
+    /// The MariaDB database that it is on.
+    pub(crate) fn database(&self) -> &Database {
+        self.database.as_deref().expect("this gateway is on MariaDB")
+    }
+
     /// Stops the gateway and starts it again: all that it held in memory is gone. It listens on other ports then.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;

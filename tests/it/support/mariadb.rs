@@ -17,7 +17,10 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
+/// Who may do everything there.
 const USER: &str = "doorward";
+/// Who may do all that a gateway needs, and does not write to a server that is read-only.
+const PLAIN_USER: &str = "plain";
 /// Looked for in what must not hold it.
 pub(crate) const PASSWORD: &str = "p4ss-of-the-database";
 
@@ -65,6 +68,11 @@ impl Database {
         format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
     }
 
+    /// The same for a user who does not write to a server that is read-only.
+    pub(crate) fn plain_url(&self) -> String {
+        format!("mysql://{PLAIN_USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
     /// The configuration that `store.url` stands for.
     pub(crate) fn config(&self) -> Store {
         Store {
@@ -106,6 +114,37 @@ impl Database {
         }
     }
 
+    /// Keeps everybody else from these tables (`name WRITE, …`) until it is released.
+    pub(crate) async fn lock_tables(&self, tables: &str) -> TableLock {
+        let mut connection = connect(self.port, &self.name)
+            .await
+            .expect("the server takes connections");
+        sqlx::raw_sql(AssertSqlSafe(format!("LOCK TABLES {tables}")))
+            .execute(&mut connection)
+            .await
+            .expect("tables can be locked");
+        TableLock(connection)
+    }
+
+    /// Writes revocations of nobody until the server takes no more.
+    pub(crate) async fn fill_with_revocations(&self) {
+        let mut connection = connect(self.port, &self.name)
+            .await
+            .expect("the server takes connections");
+        for rows in [100_000, 1000, 100, 10, 1] {
+            let insert = format!(
+                "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) \
+                 SELECT 1, UNHEX(REPLACE(UUID(), '-', '')), 0, seq, 0 FROM seq_1_to_{rows}"
+            );
+            for _ in 0..1000 {
+                let statement = sqlx::raw_sql(AssertSqlSafe(insert.clone()));
+                if statement.execute(&mut connection).await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+
     /// Runs statements that the gateway would not.
     pub(crate) async fn run(&self, sql: &str) {
         let mut connection = connect(self.port, &self.name)
@@ -116,6 +155,16 @@ impl Database {
             .await
             .expect("the statement is right");
         connection.close().await.expect("the connection can be closed");
+    }
+}
+
+/// Tables that nobody else can use.
+pub(crate) struct TableLock(MySqlConnection);
+
+impl TableLock {
+    /// Lets everybody go on.
+    pub(crate) async fn release(self) {
+        self.0.close().await.expect("the connection can be closed");
     }
 }
 
@@ -172,12 +221,17 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let pid = std::fs::read_to_string(&self.pid_file).expect("a running server has a pid file");
         let sent = Command::new("kill")
-            .args([&format!("-{name}"), pid.trim()])
+            .args([format!("-{name}"), self.id().to_string()])
             .status()
             .expect("kill runs");
-        assert!(sent.success(), "no signal to {pid}");
+        assert!(sent.success(), "no signal to {}", self.id());
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        let pid = std::fs::read_to_string(&self.pid_file).expect("a running server has a pid file");
+        pid.trim().parse().expect("a pid file holds a number")
     }
 }
 
@@ -213,13 +267,20 @@ fn install(dir: &Path) {
     )
     .expect("it takes a line");
     writeln!(init, "GRANT ALL ON *.* TO '{USER}'@'%';").expect("it takes a line");
+    writeln!(
+        init,
+        "CREATE USER IF NOT EXISTS '{PLAIN_USER}'@'%' IDENTIFIED BY '{PASSWORD}';"
+    )
+    .expect("it takes a line");
+    let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES";
+    writeln!(init, "GRANT {rights} ON *.* TO '{PLAIN_USER}'@'%';").expect("it takes a line");
 }
 
 /// The server under a shell that kills it, and removes its folder, once nobody holds the other end of its input: that is
 /// when the test process is gone, also when it was killed.
 fn spawn(dir: &Path, port: u16) -> Child {
     // A shell gives what it runs in the background an empty input: 3 is the real one. 4 is where a person reads.
-    const GUARD: &str = r#"dir=$1; shift; trap '' INT TERM HUP; exec 3<&0 4>&2 2>/dev/null
+    const GUARD: &str = r#"dir=$1; shift; trap '' INT TERM HUP XFSZ; exec 3<&0 4>&2 2>/dev/null
         "$@" </dev/null 3<&- 4>&- >"$dir/log" 2>&1 & server=$!
         (cat <&3 4>&-; kill -KILL $server) & guard=$!
         wait $server; grep ERROR "$dir/log" >&4; rm -rf "$dir"; kill -KILL $guard"#;

@@ -16,7 +16,8 @@ use super::{DEADLINE, eventually, when, within};
 /// A command that runs the binary with this soft limit on open files.
 fn doorward_with_open_files(limit: u32) -> Command {
     let mut command = Command::new("sh");
-    let script = format!("ulimit -Sn {limit} && exec \"$0\" \"$@\"");
+    // A write beyond the largest file that is allowed fails, as on a full disk, and does not end the process.
+    let script = format!("trap '' XFSZ; ulimit -Sn {limit} && exec \"$0\" \"$@\"");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_doorward")]);
     // Settings of whoever runs the tests are not part of them.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
@@ -86,6 +87,11 @@ impl Process {
         super::tools::stdout_of(kill).await;
     }
 
+    /// From now on no file of this process grows beyond so many bytes; `None`: as it was.
+    pub(crate) async fn limit_files(&self, bytes: Option<u64>) {
+        limit_files(self.id(), bytes).await;
+    }
+
     /// Waits for the end of the process.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         within("the gateway ends", self.child.wait())
@@ -108,6 +114,16 @@ impl Process {
             .and_then(|number| number.parse::<u64>().ok());
         kilobytes.expect("Linux says how much memory a process holds") * 1024
     }
+}
+
+/// From now on no file of the process grows beyond so many bytes; `None`: as far as it may.
+pub(crate) async fn limit_files(process: u32, bytes: Option<u64>) {
+    let mut prlimit = super::tools::program("prlimit");
+    let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+    prlimit
+        .arg(format!("--pid={process}"))
+        .arg(format!("--fsize={limit}:unlimited"));
+    super::tools::stdout_of(prlimit).await;
 }
 
 fn read_log(dir: &Path) -> String {

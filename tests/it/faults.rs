@@ -1,0 +1,171 @@
+//! What a gateway answers, and what it keeps, while its database is slow, read-only, full or gone.
+//!
+//! In each of them, what needs no write goes on, what needs one answers 503 and has not happened, and what was promised
+//! before holds. A frozen database is in `admin`, a killed one in `torture`.
+
+use serde_json::{Value, json};
+
+use crate::support::account::PASSWORD;
+use crate::support::mariadb::{Database, Server};
+use crate::support::process::{Process, limit_files};
+use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, usual_routes, when};
+
+/// Fails fast where the database does, but takes no part of a slow machine for a slow database.
+const PATIENCE: &str = "[store]\nconnect_timeout = \"2s\"\nquery_timeout = \"2s\"\n\
+                        [revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"1m\"\n";
+
+/// What the tests ask, wherever the gateway runs.
+struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    fn of(gateway: &TestGateway) -> Self {
+        Self {
+            base: gateway.url(""),
+            http: gateway.http.clone(),
+        }
+    }
+
+    async fn get(&self, path: &str, token: &str) -> u16 {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(token);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
+    async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
+        let mut request = self.http.post(format!("{}{path}", self.base)).json(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.expect("an answer");
+        let (status, retry) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
+        assert_eq!(retry, status == 503, "{status}");
+        let text = answer.text().await.expect("a whole body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn log_in(&self, user: &Account) -> (u16, Value) {
+        let login = json!({"email": user.email, "password": PASSWORD});
+        self.post("/auth/login", None, &login).await
+    }
+
+    async fn log_out(&self, token: &str) -> u16 {
+        self.post("/auth/logout", Some(token), &Value::Null).await.0
+    }
+
+    /// While nothing can be written: everything that writes is refused and undone, everything else goes on.
+    async fn nothing_is_written_and_the_rest_goes_on(&self, user: &Account) {
+        let unavailable = (503, json!("store_unavailable"));
+        let refused = |(status, body): (u16, Value)| assert_eq!((status, body["code"].clone()), unavailable, "{body}");
+        refused(self.post("/auth/logout", Some(&user.token), &Value::Null).await);
+        refused(self.log_in(user).await);
+        let refresh = json!({"refresh_token": user.refresh_token});
+        refused(self.post("/auth/refresh", None, &refresh).await);
+        let signup = json!({"email": "late@example.com", "password": PASSWORD, "name": "Late"});
+        refused(self.post("/auth/signup", None, &signup).await);
+        assert_eq!(self.get("/c/x", &user.token).await, 200, "no logout has happened");
+        assert_eq!(self.get("/public/x", "").await, 200);
+    }
+
+    /// Once it can be written again: all of it happens, and none of it had happened before.
+    async fn all_of_it_happens_now(&self, user: &Account) {
+        eventually(DEADLINE, "a login succeeds again", || async {
+            when(self.log_in(user).await.0 == 200)
+        })
+        .await;
+        let signup = json!({"email": "late@example.com", "password": PASSWORD, "name": "Late"});
+        assert_eq!(self.post("/auth/signup", None, &signup).await.0, 201);
+        let refresh = json!({"refresh_token": user.refresh_token});
+        let (status, body) = self.post("/auth/refresh", None, &refresh).await;
+        assert_eq!(status, 200, "{body}");
+        let refreshed = Account::from_tokens(&body);
+        assert_eq!(self.log_out(&refreshed.token).await, 204);
+        for token in [&user.token, &refreshed.token] {
+            assert_eq!(self.get("/c/x", token).await, 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_slow_delays_nobody_beyond_the_timeout_and_loses_nothing() {
+    let upstream = Upstream::echo().await;
+    let database = Database::create().await;
+    let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
+    let gateway = TestGateway::start_with(&toml, Some(database)).await;
+    let (client, user) = (Client::of(&gateway), Account::sign_up(&gateway).await);
+    let database = gateway.database();
+    let lock = database.lock_tables("sessions WRITE, refresh_tokens WRITE").await;
+    let (status, body) = client.post("/auth/logout", Some(&user.token), &Value::Null).await;
+    assert_eq!((status, &body["code"]), (503, &json!("store_unavailable")));
+    assert_eq!(
+        client.get("/c/x", &user.token).await,
+        200,
+        "the logout has not happened"
+    );
+    assert_eq!(client.get("/public/x", "").await, 200);
+    lock.release().await;
+    client.all_of_it_happens_now(&user).await;
+}
+
+#[tokio::test]
+async fn a_database_that_turns_read_only_keeps_what_it_has_and_takes_the_rest_later() {
+    let server = Server::start().await;
+    let upstream = Upstream::echo().await;
+    let database = Database::create_in(&server).await;
+    let url = database.plain_url();
+    let toml = format!(
+        "{}{}",
+        PATIENCE.replace("[store]", &format!("[store]\nurl = {url:?}")),
+        usual_routes(&upstream)
+    );
+    let gateway = TestGateway::start_with(&toml, Some(database)).await;
+    let (client, user) = (Client::of(&gateway), Account::sign_up(&gateway).await);
+    let database = gateway.database();
+    database.run("SET GLOBAL read_only = ON").await;
+    client.nothing_is_written_and_the_rest_goes_on(&user).await;
+    database.run("SET GLOBAL read_only = OFF").await;
+    client.all_of_it_happens_now(&user).await;
+}
+
+#[tokio::test]
+async fn a_full_mariadb_keeps_what_it_has_and_takes_the_rest_later() {
+    const LARGEST: u64 = 16 << 20;
+    let server = Server::start().await;
+    let upstream = Upstream::echo().await;
+    let database = Database::create_in(&server).await;
+    let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
+    let gateway = TestGateway::start_with(&toml, Some(database)).await;
+    let (client, user) = (Client::of(&gateway), Account::sign_up(&gateway).await);
+    let database = gateway.database();
+    // Each table a little below the limit, and each row that comes wants a page of its own soon.
+    limit_files(server.id(), Some(LARGEST)).await;
+    database.fill_with_revocations().await;
+    let (status, body) = client.post("/auth/logout", Some(&user.token), &Value::Null).await;
+    assert_eq!((status, &body["code"]), (503, &json!("store_unavailable")), "{body}");
+    assert_eq!(client.get("/c/x", &user.token).await, 200, "no logout has happened");
+    let refresh = json!({"refresh_token": user.refresh_token});
+    limit_files(server.id(), None).await;
+    assert_eq!(client.post("/auth/refresh", None, &refresh).await.0, 200);
+    assert_eq!(client.log_out(&user.token).await, 204);
+    assert_eq!(client.get("/c/x", &user.token).await, 401);
+}
+
+#[tokio::test]
+async fn a_full_disk_under_sqlite_and_the_log_loses_nothing_and_is_forgotten_once_there_is_room() {
+    let upstream = Upstream::echo().await;
+    let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
+    let process = Process::serve(&toml).await;
+    let client = Client {
+        base: format!("http://{}", process.address),
+        http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+    };
+    let signup = json!({"email": "ann@example.com", "password": PASSWORD, "name": "Ann"});
+    let (status, body) = client.post("/auth/signup", None, &signup).await;
+    assert_eq!(status, 201, "{body}");
+    let user = Account::from_tokens(&body);
+    process.limit_files(Some(1)).await;
+    client.nothing_is_written_and_the_rest_goes_on(&user).await;
+    process.limit_files(None).await;
+    client.all_of_it_happens_now(&user).await;
+}
