@@ -10,7 +10,6 @@ mod clients;
 mod drain;
 #[cfg(test)]
 mod examples;
-
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
