@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Reading};
 use super::{Blocklist, Freshness};
 use crate::store::{Blocked, Store, StoreError};
 use crate::time::{self, Clock, Timestamp};
@@ -81,47 +81,33 @@ impl Blocklist {
     }
 
     pub(super) async fn read_all(&self, feed: &impl Feed, now: Timestamp) -> Result<usize, StoreError> {
-        let began = time::monotonic();
-        let known = self.cursor().highest();
-        let (rows, highest) = self.read_from(feed, 0, now).await?;
-        let ended = time::monotonic();
-        let mut cursor = self.cursor();
-        if highest < known {
-            cursor.restart(ended, highest);
-        } else {
-            cursor.saw(ended, highest);
-        }
-        drop(cursor);
-        self.confirm(began);
-        Ok(rows)
+        let reading = self.cursor().read_all(time::monotonic());
+        self.read(feed, reading, now).await
     }
 
     pub(super) async fn read_new(&self, feed: &impl Feed, now: Timestamp) -> Result<usize, StoreError> {
-        let began = time::monotonic();
-        let from = self.cursor().resume_after(began);
-        let (rows, highest) = self.read_from(feed, from, now).await?;
-        // By the end, not the beginning: a row may have come into sight at any moment between.
-        self.cursor().saw(time::monotonic(), highest);
         // Also when nothing was loaded before: a cursor that has seen nothing reads from the beginning.
-        self.confirm(began);
-        Ok(rows)
+        let reading = self.cursor().read_new(time::monotonic());
+        self.read(feed, reading, now).await
     }
 
-    /// Applies all rows after `seq`, page by page: how many, and the greatest number (`seq` if there was none).
-    async fn read_from(&self, feed: &impl Feed, seq: i64, now: Timestamp) -> Result<(usize, i64), StoreError> {
+    /// Applies all rows of a reading, page by page: how many there were.
+    async fn read(&self, feed: &impl Feed, mut reading: Reading, now: Timestamp) -> Result<usize, StoreError> {
         let mut rows = 0;
-        let mut highest = seq;
         loop {
-            let page = feed.blocked_after(highest, PAGE).await?;
+            let page = feed.blocked_after(reading.after(), PAGE).await?;
             for blocked in &page {
                 self.entries.apply(&blocked.revocation, now);
-                highest = highest.max(blocked.seq);
+                reading.saw(blocked.seq);
             }
             rows += page.len();
             if page.len() < PAGE as usize {
-                return Ok((rows, highest));
+                break;
             }
         }
+        self.cursor().finish(&reading, time::monotonic());
+        self.confirm(reading.began());
+        Ok(rows)
     }
 
     /// All that was revoked before `began` is known now.
