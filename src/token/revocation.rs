@@ -6,6 +6,8 @@
 
 mod cursor;
 mod entries;
+#[cfg(test)]
+mod model;
 mod poll;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,21 @@ pub enum Freshness {
     },
     /// The revocations have never been loaded.
     NeverLoaded,
+}
+
+impl Freshness {
+    /// How old knowledge is at `now` whose last poll that succeeded, if any, began at `confirmed`.
+    fn at(now: Instant, confirmed: Option<Instant>, max_staleness: Duration) -> Self {
+        let Some(confirmed) = confirmed else {
+            return Self::NeverLoaded;
+        };
+        let age = now.saturating_duration_since(confirmed);
+        if age <= max_staleness {
+            Self::Fresh { age }
+        } else {
+            Self::Stale { age }
+        }
+    }
 }
 
 /// Every unexpired revocation that this replica knows of.
@@ -127,16 +144,9 @@ impl Blocklist {
     }
 
     fn status_at(&self, now: Instant) -> Freshness {
-        let Ok(confirmed) = u64::try_from(self.confirmed.load(Ordering::Acquire)) else {
-            return Freshness::NeverLoaded;
-        };
-        let confirmed = self.started + Duration::from_millis(confirmed);
-        let age = now.saturating_duration_since(confirmed);
-        if age <= self.config.max_staleness {
-            Freshness::Fresh { age }
-        } else {
-            Freshness::Stale { age }
-        }
+        let confirmed = u64::try_from(self.confirmed.load(Ordering::Acquire)).ok();
+        let confirmed = confirmed.map(|milliseconds| self.started + Duration::from_millis(milliseconds));
+        Freshness::at(now, confirmed, self.config.max_staleness)
     }
 
     /// Whether the operator lets tokens pass while revocations are not known.

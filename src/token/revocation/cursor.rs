@@ -16,6 +16,8 @@ const UNKNOWN_WINDOW: i64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Cursor {
     overlap: Duration,
+    /// See [`UNKNOWN_WINDOW`].
+    window: i64,
     /// Whether anything was read yet.
     begun: bool,
     /// Nothing up to this number comes into sight any more.
@@ -56,8 +58,13 @@ impl Reading {
 
 impl Cursor {
     pub(super) const fn new(overlap: Duration) -> Self {
+        Self::with_window(overlap, UNKNOWN_WINDOW)
+    }
+
+    pub(super) const fn with_window(overlap: Duration, window: i64) -> Self {
         Self {
             overlap,
+            window,
             begun: false,
             settled: 0,
             highest: 0,
@@ -90,11 +97,11 @@ impl Cursor {
         let seen = reading.seen.unwrap_or(0);
         if reading.all_of.is_some_and(|known| seen < known) {
             // The rows are gone, or the database is another one (restored, made anew), which counts from below.
-            *self = Self::new(self.overlap);
+            *self = Self::with_window(self.overlap, self.window);
         }
         if !self.begun {
             self.begun = true;
-            self.settled = (seen - UNKNOWN_WINDOW).max(0);
+            self.settled = (seen - self.window).max(0);
         }
         let old_enough = |at: Instant| reading.began.saturating_duration_since(at) >= self.overlap;
         while let Some((_, number)) = self.marks.pop_front_if(|(at, _)| old_enough(*at)) {
@@ -180,8 +187,7 @@ mod tests {
         let (mut cursor, start) = cursor();
         cursor.poll(start, Some(7));
         cursor.poll(start + 40 * SECOND, Some(9));
-        let failed = cursor.read_new(start + 80 * SECOND);
-        drop(failed);
+        let _failed = cursor.read_new(start + 80 * SECOND);
         assert_eq!(cursor.poll(start + 81 * SECOND, None), 7);
         assert_eq!(cursor.poll(start + 82 * SECOND, None), 9);
     }
