@@ -34,3 +34,5 @@ mod readme;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod torture;

@@ -27,10 +27,13 @@ pub(crate) const PASSWORD: &str = "p4ss-of-the-database";
 /// A running server.
 pub(crate) struct Server {
     port: u16,
-    pid_file: PathBuf,
+    dir: PathBuf,
     /// The shell that ends the server once its standard input does.
     guard: Child,
 }
+
+/// Settings for a server that must keep what it answered, whatever becomes of it.
+pub(crate) const DURABLE: [&str; 1] = ["--innodb-flush-log-at-trx-commit=1"];
 
 /// A database of its own on a server.
 pub(crate) struct Database {
@@ -171,8 +174,13 @@ impl TableLock {
 impl Server {
     /// Starts one and waits until it takes connections.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with more settings, which win over ours.
+    pub(crate) async fn start_with(settings: &[&str]) -> Self {
         for _ in 0..3 {
-            if let Some(server) = Self::try_start().await {
+            if let Some(server) = Self::try_start(settings).await {
                 return server;
             }
         }
@@ -180,7 +188,7 @@ impl Server {
     }
 
     /// `None` when it ended, as it does when somebody else took the port in the meantime.
-    async fn try_start() -> Option<Self> {
+    async fn try_start(settings: &[&str]) -> Option<Self> {
         let dir = tempfile::Builder::new()
             .prefix("doorward-mariadb")
             .tempdir()
@@ -195,8 +203,8 @@ impl Server {
         drop(listener);
         let mut server = Self {
             port,
-            pid_file: dir.join("pid"),
-            guard: spawn(&dir, port),
+            guard: spawn(&dir, port, settings),
+            dir,
         };
         for _ in 0..600 {
             if connect(server.port, "mysql").await.is_ok() {
@@ -220,6 +228,23 @@ impl Server {
         self.signal("CONT");
     }
 
+    /// Ends it as a power cut would, until [`Self::revive`].
+    pub(crate) fn kill(&self) {
+        for mark in ["again", "hold"] {
+            std::fs::write(self.dir.join(mark), "").expect("the folder takes a file");
+        }
+        self.signal("KILL");
+    }
+
+    /// Starts a server that was killed, and waits until it takes connections.
+    pub(crate) async fn revive(&self) {
+        std::fs::remove_file(self.dir.join("hold")).expect("a server that was killed waits");
+        super::eventually(3 * super::DEADLINE, "MariaDB comes back", || async {
+            super::when(connect(self.port, "mysql").await.is_ok())
+        })
+        .await;
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([format!("-{name}"), self.id().to_string()])
@@ -230,8 +255,8 @@ impl Server {
 
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
-        let pid = std::fs::read_to_string(&self.pid_file).expect("a running server has a pid file");
-        pid.trim().parse().expect("a pid file holds a number")
+        let pid = std::fs::read_to_string(self.dir.join("server")).expect("a running server has a process id");
+        pid.trim().parse().expect("it is a number")
     }
 }
 
@@ -277,13 +302,21 @@ fn install(dir: &Path) {
 }
 
 /// The server under a shell that kills it, and removes its folder, once nobody holds the other end of its input: that is
-/// when the test process is gone, also when it was killed.
-fn spawn(dir: &Path, port: u16) -> Child {
+/// when the test process is gone, also when it was killed. A server that ends is started again where the file `again` says
+/// so, once there is no file `hold`.
+fn spawn(dir: &Path, port: u16, settings: &[&str]) -> Child {
     // A shell gives what it runs in the background an empty input: 3 is the real one. 4 is where a person reads.
     const GUARD: &str = r#"dir=$1; shift; trap '' INT TERM HUP XFSZ; exec 3<&0 4>&2 2>/dev/null
-        "$@" </dev/null 3<&- 4>&- >"$dir/log" 2>&1 & server=$!
-        (cat <&3 4>&-; kill -KILL $server) & guard=$!
-        wait $server; grep ERROR "$dir/log" >&4; rm -rf "$dir"; kill -KILL $guard"#;
+        (cat <&3 4>&-; : >"$dir/over"; kill -KILL $(cat "$dir/server")) & guard=$!
+        while :; do
+            "$@" </dev/null 3<&- 4>&- >>"$dir/log" 2>&1 & server=$!; echo $server >"$dir/server"
+            [ -e "$dir/over" ] && kill -KILL $server
+            wait $server
+            while [ -e "$dir/hold" ] && [ ! -e "$dir/over" ]; do sleep 0.05; done
+            [ -e "$dir/again" ] && [ ! -e "$dir/over" ] || break
+            rm "$dir/again"
+        done
+        [ -e "$dir/over" ] || grep ERROR "$dir/log" >&4; rm -rf "$dir"; kill -KILL $guard"#;
     let server = program("mariadbd");
     Command::new("sh")
         .args(["-c", GUARD, "sh"])
@@ -313,6 +346,7 @@ fn spawn(dir: &Path, port: u16) -> Child {
             "--collation-server=latin1_swedish_ci",
             "--sql-mode=",
         ])
+        .args(settings)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .process_group(0)
