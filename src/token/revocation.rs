@@ -6,9 +6,11 @@
 
 mod cursor;
 mod entries;
+mod map;
 #[cfg(test)]
 mod model;
 mod poll;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -99,8 +101,9 @@ impl Blocklist {
     /// Takes revocations in, effective when this returns. One that is known already is never weakened: neither its
     /// generation nor its time shrinks, whatever the order in which they come.
     pub fn apply(&self, revocations: &[Revocation], now: Timestamp) {
+        let at = time::monotonic();
         for revocation in revocations {
-            self.entries.apply(revocation, now);
+            self.entries.apply(revocation, now, at);
         }
     }
 
@@ -155,13 +158,13 @@ impl Blocklist {
         self.config.on_stale == OnStale::Allow
     }
 
-    /// About how many revocations are held; exact as of the last poll.
+    /// How many revocations are held, those among them that expired a short time ago and were not removed yet.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.entries.len()
     }
 
-    /// Whether none is held, as of the last poll.
+    /// Whether none is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,16 +1,25 @@
-//! [`Cursor`]: from where the next poll reads.
+//! [`Cursor`]: what the next poll reads.
 //!
 //! Numbers of rows are given before rows are committed, so a row may become visible after one with a greater number. What
 //! is relied on: once a number has been seen here, every smaller one comes into sight within one overlap, or never. A
 //! number is therefore *settled* once a reading that reached below it began one overlap after it was first seen, and
 //! succeeded: polls read after the greatest settled one. Time that passes without such a reading, because this process
 //! was paused or cut off from its database, settles nothing. No clock of another machine matters.
+//!
+//! Of what is not settled, a poll asks only for the numbers that were not seen: on one server, where numbers follow each
+//! other, it costs as much as there is new, however much was written within the overlap.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::runs::Runs;
+
 /// How many numbers are read again, at the least, until the first is settled.
 const UNKNOWN_WINDOW: i64 = 10_000;
+
+/// How many stretches one poll asks for at the most. Where more are missing, as on a cluster that gives each node every
+/// third number, all is read again from one of them on.
+const MAX_GAPS: usize = 8;
 
 /// What one replica has seen of the numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,33 +35,51 @@ pub(super) struct Cursor {
     highest: i64,
     /// What was the greatest number seen, and by when, while it is not settled; ascending in both.
     marks: VecDeque<(Instant, i64)>,
+    /// The numbers that were seen and are enforced, of those that are not settled.
+    enforced: Runs,
 }
 
-/// One reading of the table from some number on, page by page.
+/// One reading of the table: of some stretches of numbers, page by page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Reading {
     began: Instant,
     /// For a reading of everything: the greatest number that was seen before it.
     all_of: Option<i64>,
-    after: i64,
+    /// What is still to be read: after which number, and up to which; ascending.
+    stretches: VecDeque<(i64, i64)>,
     seen: Option<i64>,
 }
 
 impl Reading {
+    fn new(began: Instant, all_of: Option<i64>, stretches: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        Self {
+            began,
+            all_of,
+            stretches: stretches.into_iter().collect(),
+            seen: None,
+        }
+    }
+
     /// When it began: all that was visible by then is in it.
     pub(super) fn began(&self) -> Instant {
         self.began
     }
 
-    /// After which number the next page begins.
-    pub(super) fn after(&self) -> i64 {
-        self.after
+    /// After which number the next page begins, and how many rows of it are of use. `None`: there is nothing left to read.
+    pub(super) fn next_page(&self) -> Option<(i64, i64)> {
+        self.stretches.front().map(|(after, to)| (*after, to - after))
     }
 
-    /// A page had this number in it.
-    pub(super) fn saw(&mut self, number: i64) {
-        self.after = self.after.max(number);
-        self.seen = self.seen.max(Some(number));
+    /// A page had these numbers in it, in this order, and no visible one between them. `is_last`: there were no more.
+    pub(super) fn saw(&mut self, numbers: impl IntoIterator<Item = i64>, is_last: bool) {
+        let highest = numbers.into_iter().max();
+        self.seen = self.seen.max(highest);
+        if let Some((after, to)) = self.stretches.front_mut() {
+            *after = highest.unwrap_or(*after).max(*after);
+            if is_last || *after >= *to {
+                self.stretches.pop_front();
+            }
+        }
     }
 }
 
@@ -69,27 +96,35 @@ impl Cursor {
             settled: 0,
             highest: 0,
             marks: VecDeque::new(),
+            enforced: Runs::new(),
         }
     }
 
     /// Begins to read what is new, and what may have become visible late.
     pub(super) fn read_new(&self, now: Instant) -> Reading {
-        Reading {
-            began: now,
-            all_of: None,
-            after: self.settled,
-            seen: None,
-        }
+        Reading::new(now, None, self.enforced.gaps(self.settled, MAX_GAPS))
     }
 
     /// Begins to read everything.
     pub(super) fn read_all(&self, now: Instant) -> Reading {
-        Reading {
-            began: now,
-            all_of: Some(self.highest),
-            after: 0,
-            seen: None,
+        Reading::new(now, Some(self.highest), [(0, i64::MAX)])
+    }
+
+    /// The row of this number is enforced by now, and need not be read again.
+    pub(super) fn enforces(&mut self, number: i64) {
+        if !self.begun {
+            // As much as the first reading leaves unsettled.
+            self.enforced.forget_up_to(number - self.window);
         }
+        if number > self.settled {
+            self.enforced.add(number);
+        }
+    }
+
+    /// Something may have happened to the database: what was seen is read again. A server that lost what it had not yet
+    /// written to its disk gives the same numbers to other rows.
+    pub(super) fn distrust(&mut self) {
+        self.enforced.clear();
     }
 
     /// A reading has come to its end at `now`, and all of it succeeded. One that failed is dropped instead.
@@ -107,6 +142,7 @@ impl Cursor {
         while let Some((_, number)) = self.marks.pop_front_if(|(at, _)| old_enough(*at)) {
             self.settled = self.settled.max(number);
         }
+        self.enforced.forget_up_to(self.settled);
         // By the end, not the beginning: a row may have come into sight at any moment between.
         if seen > self.highest {
             self.highest = seen;
@@ -130,21 +166,19 @@ mod tests {
         /// A poll that takes no time and sees this number; from which it read.
         fn poll(&mut self, now: Instant, seen: Option<i64>) -> i64 {
             let mut reading = self.read_new(now);
-            let from = reading.after();
+            let (from, _) = reading.next_page().unwrap();
             self.end(&mut reading, now, seen);
             from
         }
 
         fn reread(&mut self, now: Instant, seen: Option<i64>) {
             let mut reading = self.read_all(now);
-            assert_eq!(reading.after(), 0);
+            assert_eq!(reading.next_page(), Some((0, i64::MAX)));
             self.end(&mut reading, now, seen);
         }
 
         fn end(&mut self, reading: &mut Reading, now: Instant, seen: Option<i64>) {
-            if let Some(seen) = seen {
-                reading.saw(seen);
-            }
+            reading.saw(seen, true);
             self.finish(reading, now);
         }
     }
@@ -250,9 +284,67 @@ mod tests {
         let (mut cursor, start) = cursor();
         cursor.poll(start, Some(5));
         let mut all = cursor.read_all(start + SECOND);
-        all.saw(5);
+        all.saw([5], false);
         cursor.poll(start + 2 * SECOND, Some(8));
         cursor.finish(&all, start + 3 * SECOND);
         assert_eq!(cursor.highest, 8);
+    }
+
+    /// What a poll reads that begins now.
+    fn stretches(cursor: &Cursor, now: Instant) -> Vec<(i64, i64)> {
+        cursor.read_new(now).stretches.into()
+    }
+
+    #[test]
+    fn what_is_enforced_is_not_asked_for_again_and_what_is_missing_is_until_it_is_settled() {
+        let (mut cursor, start) = cursor();
+        for number in 1..=100 {
+            cursor.enforces(number);
+        }
+        cursor.poll(start, Some(100));
+        assert_eq!(stretches(&cursor, start), [(100, i64::MAX)]);
+        for number in [101, 102, 104, 105, 109] {
+            cursor.enforces(number);
+        }
+        cursor.poll(start + SECOND, Some(109));
+        let missing = [(102, 103), (105, 108), (109, i64::MAX)];
+        assert_eq!(stretches(&cursor, start + 2 * SECOND), missing);
+        cursor.enforces(103);
+        assert_eq!(stretches(&cursor, start + 2 * SECOND), missing[1..]);
+        cursor.poll(start + 31 * SECOND, None);
+        assert_eq!(stretches(&cursor, start + 32 * SECOND), missing[2..]);
+    }
+
+    #[test]
+    fn what_is_enforced_is_asked_for_again_when_it_is_in_doubt() {
+        let (mut cursor, start) = cursor();
+        for number in 1..=109 {
+            cursor.enforces(number);
+        }
+        cursor.poll(start, Some(109));
+        cursor.distrust();
+        assert_eq!(stretches(&cursor, start + SECOND), [(0, i64::MAX)]);
+    }
+
+    #[test]
+    fn where_numbers_are_far_between_few_stretches_are_asked_for() {
+        let (mut cursor, start) = cursor();
+        for number in (1..=3_000).step_by(3) {
+            cursor.enforces(number);
+        }
+        cursor.poll(start, Some(2_998));
+        let asked = stretches(&cursor, start + SECOND);
+        assert_eq!(asked.len(), MAX_GAPS);
+        assert_eq!((asked[0], asked[7]), ((1, 3), (22, i64::MAX)));
+    }
+
+    #[test]
+    fn a_start_remembers_no_more_than_it_will_leave_unsettled() {
+        let (mut cursor, _) = cursor();
+        for number in (1..=300_000).step_by(3) {
+            cursor.enforces(number);
+        }
+        let window = usize::try_from(UNKNOWN_WINDOW).unwrap();
+        assert!(cursor.enforced.gaps(0, usize::MAX).len() < window);
     }
 }

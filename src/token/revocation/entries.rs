@@ -1,12 +1,13 @@
-//! The revocations themselves, in a concurrent map whose entries expire.
+//! The revocations themselves: what is refused, and for how long it must be remembered.
+//!
+//! The memory of one goes by the monotonic clock, so that no step of the wall clock shortens it. Nothing is evicted to make
+//! room; what has expired is removed by [`Entries::tidy`], on the task that polls, and never by a request.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::Expiry;
-use moka::sync::Cache;
-
+use super::map::{Entry, Id, Map, STEPS};
 use crate::id::{KeyDigest, SessionId, TokenId};
 use crate::store::{Revocation, Revoked};
 use crate::time::{self, Timestamp};
@@ -15,130 +16,81 @@ use crate::time::{self, Timestamp};
 /// while and be set back, and then the token would be good again. Longer than the usual interval between full re-reads.
 const AT_LEAST: Duration = Duration::from_mins(5);
 
-/// How much longer than it has to an entry lives, so that the next polls, which work its end out anew from both clocks and
-/// get it a little later, find that it lives long enough.
-const SPARE: Duration = Duration::from_mins(1);
+/// How much longer than it has to an entry lives, in seconds, so that the next polls, which work its end out anew from both
+/// clocks and get it a little later, find that it lives long enough: most need no write.
+const SPARE: u32 = 60;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Target {
-    Token(TokenId),
-    Session(SessionId),
-    Key(KeyDigest),
-}
-
-/// A token and a key count as generation `u32::MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    up_to: u32,
-    expires_at: Timestamp,
-    /// When it may be forgotten, by the monotonic clock: moka's.
-    forget_at: Instant,
-}
-
-impl Entry {
-    /// The stronger of both in each respect.
-    fn merge(self, other: Self) -> Self {
-        Self {
-            up_to: self.up_to.max(other.up_to),
-            expires_at: self.expires_at.max(other.expires_at),
-            forget_at: self.forget_at.max(other.forget_at),
-        }
-    }
-
-    /// Whether `other` would add nothing. An entry of the same expiry may have to live longer than this one: when it was
-    /// read again, the wall clock had been set back.
-    fn covers(self, other: Self) -> bool {
-        self.up_to >= other.up_to && self.expires_at >= other.expires_at && self.forget_at >= other.forget_at
-    }
-
-    /// The same entry, with time to spare.
-    fn with_spare(self) -> Self {
-        Self {
-            forget_at: self.forget_at + SPARE,
-            ..self
-        }
-    }
-}
-
-struct UntilForgotten;
-
-impl Expiry<Target, Entry> for UntilForgotten {
-    fn expire_after_create(&self, _: &Target, entry: &Entry, created_at: Instant) -> Option<Duration> {
-        Some(entry.forget_at.saturating_duration_since(created_at))
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Target,
-        entry: &Entry,
-        updated_at: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.forget_at.saturating_duration_since(updated_at))
-    }
-}
+/// A million entries make shards of a thousand.
+const SHARDS: usize = 1024;
 
 pub(super) struct Entries {
-    cache: Cache<Target, Entry>,
-    /// Whether a signing key was ever revoked: until then, nobody has to look for one.
-    any_key: AtomicBool,
+    tokens: Map,
+    sessions: Map,
+    /// Few or none, and asked for with each token.
+    keys: Map,
+    /// What the maps count seconds from.
+    started: Instant,
+    /// Which part is tidied next.
+    step: AtomicUsize,
 }
 
 impl Entries {
     pub(super) fn new() -> Self {
-        // No capacity: with one, moka may refuse or evict an entry, and a revocation would be forgotten.
         Self {
-            cache: Cache::builder().expire_after(UntilForgotten).build(),
-            any_key: AtomicBool::new(false),
+            tokens: Map::new(SHARDS),
+            sessions: Map::new(SHARDS),
+            keys: Map::new(1),
+            started: time::monotonic(),
+            step: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn apply(&self, revocation: &Revocation, now: Timestamp) {
-        let (target, up_to) = match revocation.target {
-            Revoked::Token(id) => (Target::Token(id), u32::MAX),
-            Revoked::Session { id, up_to } => (Target::Session(id), up_to),
-            Revoked::Key(digest) => (Target::Key(digest), u32::MAX),
-        };
+    /// `at` is when this happens, and `now` the same moment or one before it: then the entry lives longer than it has to.
+    pub(super) fn apply(&self, revocation: &Revocation, now: Timestamp, at: Instant) {
         let lives_for = revocation.expires_at.since(now).max(AT_LEAST);
-        let entry = Entry {
-            up_to,
-            expires_at: revocation.expires_at,
-            forget_at: time::monotonic() + lives_for,
+        let forget_at = self.seconds(at, lives_for);
+        let (map, up_to) = match revocation.target {
+            Revoked::Token(_) => (&self.tokens, u32::MAX),
+            Revoked::Session { up_to, .. } => (&self.sessions, up_to),
+            Revoked::Key(_) => (&self.keys, u32::MAX),
         };
-        // Polls bring the same rows again and again: most need no write.
-        if self.cache.get(&target).is_some_and(|known| known.covers(entry)) {
-            return;
-        }
-        let entry = entry.with_spare();
-        self.cache
-            .entry(target)
-            .and_upsert_with(|known| known.map_or(entry, |known| known.into_value().merge(entry)));
-        if let Target::Key(_) = target {
-            self.any_key.store(true, Ordering::Release);
-        }
+        let id = Id(*revocation.target.value());
+        map.apply(id, Entry { up_to, forget_at }, SPARE);
     }
+
+    /// The seconds from the start to so long after `at`, rounded up. A token of a time that they can't count to is
+    /// remembered for as long as this process can live: 136 years.
+    fn seconds(&self, at: Instant, after: Duration) -> u32 {
+        let since = at.saturating_duration_since(self.started).saturating_add(after);
+        u32::try_from(since.as_secs()).map_or(u32::MAX, |seconds| seconds.saturating_add(1))
+    }
+
+    // An entry that has expired and was not removed yet refuses what has expired as well: no lookup asks a clock.
 
     pub(super) fn has_token(&self, token: TokenId) -> bool {
-        // Unlike `get`, this leaves no trace in moka's read log: it costs a lookup and nothing later.
-        self.cache.contains_key(&Target::Token(token))
+        self.tokens.get(Id(*token.as_bytes())).is_some()
     }
 
     pub(super) fn has_session(&self, session: SessionId, generation: u32) -> bool {
-        let target = Target::Session(session);
-        self.cache.contains_key(&target) && self.cache.get(&target).is_some_and(|entry| generation <= entry.up_to)
+        let entry = self.sessions.get(Id(*session.as_bytes()));
+        entry.is_some_and(|entry| generation <= entry.up_to)
     }
 
     pub(super) fn has_key(&self, key: KeyDigest) -> bool {
-        self.any_key.load(Ordering::Acquire) && self.cache.contains_key(&Target::Key(key))
+        self.keys.get(Id(*key.as_bytes())).is_some()
     }
 
-    /// Removes what has expired, so that no request has to.
-    pub(super) fn tidy(&self) {
-        self.cache.run_pending_tasks();
+    /// Removes what has expired from one part of the whole: all of it has been gone through after [`STEPS`] calls.
+    pub(super) fn tidy(&self, at: Instant) {
+        let step = self.step.fetch_add(1, Ordering::Relaxed) % STEPS;
+        let now = u32::try_from(at.saturating_duration_since(self.started).as_secs()).unwrap_or(u32::MAX);
+        for map in [&self.tokens, &self.sessions, &self.keys] {
+            map.tidy(step, now);
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.cache.entry_count()
+        self.tokens.len() + self.sessions.len() + self.keys.len()
     }
 }
 
@@ -155,6 +107,21 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
+    impl Entries {
+        fn take(&self, revocation: &Revocation, now: Timestamp) {
+            self.apply(revocation, now, time::monotonic());
+        }
+
+        fn known(&self, id: SessionId) -> Entry {
+            self.sessions.get(Id(*id.as_bytes())).unwrap()
+        }
+
+        /// Removes what has expired so long after the start, from all parts.
+        fn tidy_after(&self, time: Duration) {
+            (0..STEPS).for_each(|_| self.tidy(self.started + time));
+        }
+    }
+
     fn session(id: SessionId, up_to: u32, seconds: u64) -> Revocation {
         Revocation {
             target: Revoked::Session { id, up_to },
@@ -166,26 +133,45 @@ mod tests {
     fn a_session_is_refused_up_to_its_generation() {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
-        entries.apply(&session(id, 3, 900), NOW);
+        entries.take(&session(id, 3, 900), NOW);
         assert!(entries.has_session(id, 1) && entries.has_session(id, 3));
         assert!(!entries.has_session(id, 4));
         assert!(!entries.has_session(SessionId::generate(NOW), 1));
     }
 
     #[test]
-    fn a_token_and_a_session_of_the_same_bytes_are_two_things() {
-        let entries = Entries::new();
+    fn a_token_a_session_and_a_key_of_the_same_bytes_are_three_things() {
         let id = SessionId::generate(NOW);
-        entries.apply(&session(id, u32::MAX, 900), NOW);
-        assert!(!entries.has_token(TokenId::from_bytes(*id.as_bytes())));
+        let (token, key) = (
+            TokenId::from_bytes(*id.as_bytes()),
+            KeyDigest::from_bytes(*id.as_bytes()),
+        );
+        let targets = [
+            Revoked::Token(token),
+            Revoked::Session { id, up_to: 1 },
+            Revoked::Key(key),
+        ];
+        for target in targets {
+            let entries = Entries::new();
+            let expires_at = NOW + AT_LEAST;
+            entries.take(&Revocation { target, expires_at }, NOW);
+            let found = [
+                entries.has_token(token),
+                entries.has_session(id, 1),
+                entries.has_key(key),
+            ];
+            assert_eq!(found, targets.map(|other| other == target));
+            entries.tidy_after(AT_LEAST * 2);
+            assert_eq!(entries.len(), 0);
+        }
     }
 
     #[test]
     fn a_revocation_that_seems_expired_is_kept_until_clocks_can_have_agreed() {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
-        entries.apply(&session(id, 1, 0), NOW + Duration::from_hours(1));
-        entries.tidy();
+        entries.take(&session(id, 1, 0), NOW + Duration::from_hours(1));
+        entries.tidy_after(AT_LEAST);
         assert!(entries.has_session(id, 1));
     }
 
@@ -195,7 +181,7 @@ mod tests {
         let tokens: Vec<TokenId> = (0..50_000).map(|_| TokenId::generate(NOW)).collect();
         for token in &tokens {
             let target = Revoked::Token(*token);
-            entries.apply(
+            entries.take(
                 &Revocation {
                     target,
                     expires_at: NOW + Duration::from_mins(15),
@@ -203,20 +189,79 @@ mod tests {
                 NOW,
             );
         }
-        entries.tidy();
+        entries.tidy_after(Duration::from_mins(15));
         assert!(tokens.iter().all(|token| entries.has_token(*token)));
         assert_eq!(entries.len(), 50_000);
+    }
+
+    #[test]
+    fn what_has_expired_is_removed_a_part_at_a_time_and_its_memory_given_back() {
+        let entries = Entries::new();
+        for number in 0..100_000 {
+            entries.take(
+                &session(SessionId::generate(NOW), 1, if number % 100 == 0 { 9_000 } else { 900 }),
+                NOW,
+            );
+        }
+        let (peak, later) = (
+            entries.sessions.capacity(),
+            entries.started + Duration::from_secs(1_000),
+        );
+        let mut before = entries.len();
+        for _ in 0..STEPS {
+            entries.tidy(later);
+            let removed = before - entries.len();
+            assert!((1..=100_000 / STEPS as u64 * 2).contains(&removed), "{removed} at once");
+            before = entries.len();
+        }
+        assert_eq!(before, 1_000);
+        assert!(entries.sessions.capacity() < peak / 10);
+        entries.tidy_after(Duration::from_secs(10_000));
+        assert_eq!((entries.len(), entries.sessions.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn a_revocation_until_the_end_of_all_time_is_kept() {
+        let (entries, id) = (Entries::new(), SessionId::generate(NOW));
+        let expires_at = Timestamp::from_unix_ms(i64::MAX);
+        let target = Revoked::Session { id, up_to: 1 };
+        entries.take(&Revocation { target, expires_at }, NOW);
+        entries.tidy_after(Duration::from_hours(24 * 365 * 100));
+        assert!(entries.has_session(id, 1));
+    }
+
+    #[test]
+    fn an_id_is_found_whatever_it_is_made_of() {
+        // As one could choose them who shares a secret with us: nothing but the last, the first or a middle byte differs.
+        let entries = Entries::new();
+        let chosen = |place: usize| {
+            (0..=255).map(move |byte| {
+                let mut id = [7; 16];
+                id[place] = byte;
+                TokenId::from_bytes(id)
+            })
+        };
+        let ids: Vec<TokenId> = [0, 7, 15].into_iter().flat_map(chosen).collect();
+        for id in ids.iter().step_by(2) {
+            let target = Revoked::Token(*id);
+            let expires_at = NOW + AT_LEAST;
+            entries.take(&Revocation { target, expires_at }, NOW);
+        }
+        let sevens = TokenId::from_bytes([7; 16]);
+        for (number, id) in ids.iter().enumerate() {
+            // The one that is all sevens is among each of the three, every time at an odd place.
+            assert_eq!(entries.has_token(*id), number % 2 == 0 && *id != sevens, "{id}");
+        }
     }
 
     #[test]
     fn an_expiry_never_shrinks() {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
-        let known = || entries.cache.get(&Target::Session(id)).unwrap();
-        entries.apply(&session(id, 1, 9_000), NOW);
-        let before = known();
-        entries.apply(&session(id, 5, 900), NOW);
-        assert_eq!(known(), Entry { up_to: 5, ..before });
+        entries.take(&session(id, 1, 9_000), NOW);
+        let before = entries.known(id);
+        entries.take(&session(id, 5, 900), NOW);
+        assert_eq!(entries.known(id), Entry { up_to: 5, ..before });
     }
 
     #[test]
@@ -224,22 +269,21 @@ mod tests {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
         let revoked = session(id, 1, 3_600);
-        entries.apply(&revoked, NOW + Duration::from_hours(2));
-        entries.apply(&revoked, NOW);
-        let known = entries.cache.get(&Target::Session(id)).unwrap();
-        assert!(known.forget_at > time::monotonic() + Duration::from_secs(3_590));
+        entries.take(&revoked, NOW + Duration::from_hours(2));
+        entries.take(&revoked, NOW);
+        entries.tidy_after(Duration::from_secs(3_600));
+        assert!(entries.has_session(id, 1));
     }
 
     #[test]
     fn the_same_revocation_read_again_is_not_written_again() {
         let entries = Entries::new();
         let id = SessionId::generate(NOW);
-        let known = || entries.cache.get(&Target::Session(id)).unwrap();
-        entries.apply(&session(id, 1, 10), NOW);
-        let before = known();
+        entries.take(&session(id, 1, 10), NOW);
+        let before = entries.known(id);
         std::thread::sleep(Duration::from_millis(2));
-        entries.apply(&session(id, 1, 10), NOW);
-        assert_eq!(known(), before);
+        entries.take(&session(id, 1, 10), NOW);
+        assert_eq!(entries.known(id), before);
     }
 
     proptest! {
@@ -248,13 +292,16 @@ mod tests {
             let entries = Entries::new();
             let id = SessionId::generate(NOW);
             for (up_to, seconds) in &generations {
-                entries.apply(&session(id, *up_to, *seconds), NOW);
+                entries.take(&session(id, *up_to, *seconds), NOW);
             }
             let highest = generations.iter().map(|(up_to, _)| *up_to).max().unwrap();
             let latest = generations.iter().map(|(_, seconds)| *seconds).max().unwrap();
             prop_assert!(entries.has_session(id, highest) && !entries.has_session(id, highest + 1));
-            let known = entries.cache.get(&Target::Session(id)).unwrap();
-            prop_assert_eq!(known.expires_at, NOW + Duration::from_secs(latest));
+            entries.tidy_after(Duration::from_secs(latest));
+            prop_assert!(entries.has_session(id, highest));
+            entries.tidy_after(Duration::from_secs(latest.max(AT_LEAST.as_secs()) + u64::from(SPARE) + 2));
+            prop_assert!(!entries.has_session(id, 0));
+            prop_assert_eq!(entries.len(), 0);
         }
     }
 
@@ -266,7 +313,7 @@ mod tests {
             std::thread::scope(|scope| {
                 for up_to in 1..=4 {
                     let entries = &entries;
-                    scope.spawn(move || entries.apply(&session(id, up_to, 900), NOW));
+                    scope.spawn(move || entries.take(&session(id, up_to, 900), NOW));
                 }
             });
             assert!(entries.has_session(id, 4));

@@ -214,10 +214,10 @@ impl Protocol {
     }
 }
 
-/// The numbers after this one that are visible, a page of them at the most.
-fn page(rows: &[Row], after: i64) -> Vec<usize> {
+/// The numbers after this one that are visible, so many of them at the most.
+fn page(rows: &[Row], after: i64, limit: usize) -> Vec<usize> {
     let visible = (0..ROWS).filter(|index| matches!(rows[*index], Row::Visible { .. }));
-    visible.filter(|index| number(*index) > after).take(PAGE).collect()
+    visible.filter(|index| number(*index) > after).take(limit).collect()
 }
 
 fn number(index: usize) -> i64 {
@@ -300,12 +300,15 @@ impl Model for Protocol {
             }
             Action::ReadPage(what) => {
                 let mut reading = state.readings[what as usize].take()?;
-                let page = page(&last.rows, reading.after());
+                let (after, wanted) = reading.next_page()?;
+                let limit = usize::try_from(wanted).map_or(PAGE, |wanted| wanted.min(PAGE));
+                let page = page(&last.rows, after, limit);
                 for index in &page {
                     state.known[*index] = true;
-                    reading.saw(number(*index));
+                    state.cursor.enforces(number(*index));
                 }
-                if page.len() < PAGE {
+                reading.saw(page.iter().map(|index| number(*index)), page.len() < limit);
+                if reading.next_page().is_none() {
                     self.finish(&mut state, &reading, what);
                 } else {
                     state.readings[what as usize] = Some(reading);
@@ -313,6 +316,7 @@ impl Model for Protocol {
             }
             Action::Fail(what) => {
                 let reading = state.readings[what as usize].take()?;
+                state.cursor.distrust();
                 if self.fault == Fault::FailuresSettle {
                     state.cursor.finish(&reading, self.instant(now));
                 }

@@ -30,11 +30,20 @@ impl Feed for Store {
     }
 }
 
+/// How fast pages are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// One after the other: somebody waits for them.
+    Full,
+    /// With rests between: nobody does.
+    Steady,
+}
+
 impl Blocklist {
     /// Reads all revocations, page by page, and returns how many rows there were. Until this has succeeded once, every
     /// standing is unknown.
     pub async fn load(&self, store: &Store, now: Timestamp) -> Result<usize, StoreError> {
-        self.record(self.read_all(store, now).await, "load")
+        self.record(self.read_all(store, now, Pace::Full).await, "load")
     }
 
     /// Reads what is new, and what may have become visible late, and returns how many rows that was.
@@ -63,7 +72,7 @@ impl Blocklist {
             ticks.tick().await;
             // A failure is recorded, and shows in `status` when it lasts.
             let _ = self.record(self.read_new(feed, clock.now()).await, "poll");
-            self.entries.tidy();
+            self.entries.tidy(time::monotonic());
         }
     }
 
@@ -72,42 +81,70 @@ impl Blocklist {
             sleep(self.config.full_reread).await;
         }
         loop {
-            let pause = match self.record(self.read_all(feed, clock.now()).await, "load") {
-                Ok(_) => self.config.full_reread,
-                Err(_) => self.config.full_reread.min(RETRY_FULL),
+            let began = time::monotonic();
+            let pause = match self.record(self.read_all(feed, clock.now(), Pace::Steady).await, "load") {
+                Ok(_) => self.config.full_reread.saturating_sub(began.elapsed()),
+                Err(_) => RETRY_FULL,
             };
-            sleep(pause).await;
+            sleep(pause.max(RETRY_FULL).min(self.config.full_reread)).await;
         }
     }
 
-    pub(super) async fn read_all(&self, feed: &impl Feed, now: Timestamp) -> Result<usize, StoreError> {
+    pub(super) async fn read_all(&self, feed: &impl Feed, now: Timestamp, pace: Pace) -> Result<usize, StoreError> {
         let reading = self.cursor().read_all(time::monotonic());
-        self.read(feed, reading, now).await
+        self.read(feed, reading, now, pace).await
     }
 
     pub(super) async fn read_new(&self, feed: &impl Feed, now: Timestamp) -> Result<usize, StoreError> {
         // Also when nothing was loaded before: a cursor that has seen nothing reads from the beginning.
         let reading = self.cursor().read_new(time::monotonic());
-        self.read(feed, reading, now).await
+        self.read(feed, reading, now, Pace::Full).await
     }
 
     /// Applies all rows of a reading, page by page: how many there were.
-    async fn read(&self, feed: &impl Feed, mut reading: Reading, now: Timestamp) -> Result<usize, StoreError> {
+    async fn read(
+        &self,
+        feed: &impl Feed,
+        mut reading: Reading,
+        now: Timestamp,
+        pace: Pace,
+    ) -> Result<usize, StoreError> {
         let mut rows = 0;
-        loop {
-            let page = feed.blocked_after(reading.after(), PAGE).await?;
-            for blocked in &page {
-                self.entries.apply(&blocked.revocation, now);
-                reading.saw(blocked.seq);
+        while let Some((after, wanted)) = reading.next_page() {
+            let begun = time::monotonic();
+            let limit = u32::try_from(wanted).map_or(PAGE, |wanted| wanted.min(PAGE));
+            let found = feed.blocked_after(after, limit).await?;
+            for blocked in &found {
+                // Lives for as long as it has to from when the reading began, and a little longer.
+                self.entries.apply(&blocked.revocation, now, reading.began());
             }
-            rows += page.len();
-            if page.len() < PAGE as usize {
-                break;
+            let is_last = found.len() < limit as usize;
+            self.enforced(&found);
+            reading.saw(found.iter().map(|blocked| blocked.seq), is_last);
+            rows += found.len();
+            match pace {
+                Pace::Full => {}
+                Pace::Steady if is_last => {}
+                Pace::Steady => sleep(self.rest(begun.elapsed())).await,
             }
         }
         self.cursor().finish(&reading, time::monotonic());
         self.confirm(reading.began());
         Ok(rows)
+    }
+
+    fn enforced(&self, rows: &[Blocked]) {
+        let mut cursor = self.cursor();
+        for blocked in rows {
+            cursor.enforces(blocked.seq);
+        }
+    }
+
+    /// How long to rest after a page that took so long: three times as long, so that a re-read takes a quarter of a core and
+    /// of the database at the most, but half of `revocation.full_reread` over all pages.
+    fn rest(&self, took: Duration) -> Duration {
+        let pages = u32::try_from(self.entries.len() / u64::from(PAGE)).unwrap_or(u32::MAX);
+        (took * 3).min(self.config.full_reread / 2 / pages.max(1))
     }
 
     /// All that was revoked before `began` is known now.
@@ -129,6 +166,7 @@ impl Blocklist {
         }
         if failure.is_some() {
             self.failures.fetch_add(1, Ordering::Relaxed);
+            self.cursor().distrust();
         }
         *last = failure;
         outcome

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use tokio::sync::watch;
 
-use super::poll::Feed;
+use super::poll::{Feed, Pace};
 use super::*;
 use crate::store::{Blocked, Revoked, StoreError};
 use crate::time::Clock;
@@ -100,7 +100,7 @@ async fn a_restart_loads_all_that_was_revoked_before_it_page_by_page() {
     let table = Table::default();
     let tokens: Vec<TokenId> = (1..=12_000).map(|seq| table.commit(seq)).collect();
     let blocklist = blocklist();
-    assert_eq!(blocklist.read_all(&table, NOW).await.unwrap(), 12_000);
+    assert_eq!(blocklist.read_all(&table, NOW, Pace::Full).await.unwrap(), 12_000);
     assert!(tokens.iter().all(|token| blocklist.is_revoked(*token, session(), 1)));
     assert_eq!(*table.queries.lock().unwrap(), [0, 5_000, 10_000]);
     assert!(matches!(blocklist.status(), Freshness::Fresh { .. }));
@@ -121,7 +121,7 @@ async fn a_session_that_ended_is_refused_in_every_generation() {
             expires_at: NOW + SECOND,
         },
     );
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     assert_eq!(blocklist.standing(TokenId::generate(NOW), ended, 1), Standing::Revoked);
     assert_eq!(
         blocklist.standing(TokenId::generate(NOW), ended, u32::MAX),
@@ -134,7 +134,7 @@ async fn a_session_that_ended_is_refused_in_every_generation() {
 async fn a_poll_sees_a_row_that_became_visible_after_a_later_one() {
     let (table, blocklist) = (Table::default(), blocklist());
     table.commit(100_000);
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     table.commit(100_007);
     blocklist.read_new(&table, NOW).await.unwrap();
     let late = table.commit(100_003);
@@ -144,14 +144,51 @@ async fn a_poll_sees_a_row_that_became_visible_after_a_later_one() {
 }
 
 #[tokio::test]
+async fn a_poll_asks_for_what_it_has_not_seen_and_for_nothing_else() {
+    let (table, blocklist) = (Table::default(), blocklist());
+    for seq in 1..=12_000 {
+        table.commit(seq);
+    }
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
+    assert_eq!(blocklist.read_new(&table, NOW).await.unwrap(), 0);
+    table.commit(12_001);
+    table.commit(12_003);
+    assert_eq!(blocklist.read_new(&table, NOW).await.unwrap(), 2);
+    table.queries.lock().unwrap().clear();
+    let late = table.commit(12_002);
+    assert_eq!(blocklist.read_new(&table, NOW).await.unwrap(), 1);
+    assert_eq!(*table.queries.lock().unwrap(), [12_001, 12_003]);
+    assert!(blocklist.is_revoked(late, session(), 1));
+    table.queries.lock().unwrap().clear();
+    blocklist.read_new(&table, NOW).await.unwrap();
+    assert_eq!(*table.queries.lock().unwrap(), [12_003]);
+}
+
+#[tokio::test]
+async fn after_a_poll_that_failed_all_within_the_overlap_is_read_again() {
+    let (table, blocklist) = (Table::default(), blocklist());
+    for seq in 1..=20 {
+        table.commit(seq);
+    }
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
+    // The server lost its last row in a crash, and gave its number to another one when it was back.
+    table.down.store(1, Ordering::Relaxed);
+    let other = table.commit(20);
+    assert!(blocklist.record(blocklist.read_new(&table, NOW).await, "poll").is_err());
+    table.down.store(0, Ordering::Relaxed);
+    blocklist.read_new(&table, NOW).await.unwrap();
+    assert!(blocklist.is_revoked(other, session(), 1));
+}
+
+#[tokio::test]
 async fn a_full_re_read_finds_what_no_poll_could_see() {
     let (table, blocklist) = (Table::default(), blocklist());
     table.commit(100_000);
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     let ancient = table.commit(1);
     blocklist.read_new(&table, NOW).await.unwrap();
     assert!(!blocklist.is_revoked(ancient, session(), 1));
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     assert!(blocklist.is_revoked(ancient, session(), 1));
 }
 
@@ -159,10 +196,10 @@ async fn a_full_re_read_finds_what_no_poll_could_see() {
 async fn a_database_that_was_made_anew_is_followed_after_a_full_re_read() {
     let (table, blocklist) = (Table::default(), blocklist());
     let old = table.commit(100_000);
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     table.rows.lock().unwrap().clear();
     table.commit(1);
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     let new = table.commit(2);
     blocklist.read_new(&table, NOW).await.unwrap();
     assert!(blocklist.is_revoked(new, session(), 1));
@@ -175,7 +212,7 @@ async fn a_database_that_was_made_anew_is_followed_after_a_full_re_read() {
 #[tokio::test]
 async fn a_poll_that_fails_half_way_reads_the_rest_the_next_time() {
     let (table, blocklist) = (Table::default(), blocklist());
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     table.down.store(1, Ordering::Relaxed);
     let token = table.commit(1);
     assert!(blocklist.record(blocklist.read_new(&table, NOW).await, "poll").is_err());
@@ -190,7 +227,7 @@ async fn a_poll_that_fails_half_way_reads_the_rest_the_next_time() {
 async fn when_polls_have_failed_for_too_long_nothing_is_taken_for_live() {
     for (on_stale, expected) in [(OnStale::Refuse, Standing::Unknown), (OnStale::Allow, Standing::Live)] {
         let (table, blocklist) = (Table::default(), Blocklist::new(&config(on_stale)));
-        blocklist.read_all(&table, NOW).await.unwrap();
+        blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
         let loaded = time::monotonic();
         assert_eq!(blocklist.standing_unless_revoked(loaded + 9 * SECOND), Standing::Live);
         assert!(matches!(
@@ -204,7 +241,7 @@ async fn when_polls_have_failed_for_too_long_nothing_is_taken_for_live() {
 #[tokio::test]
 async fn a_failed_poll_does_not_make_the_list_fresh_and_a_good_one_does() {
     let (table, blocklist) = (Table::default(), blocklist());
-    blocklist.read_all(&table, NOW).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     blocklist.confirmed.store(0, Ordering::Relaxed);
     let age = |blocklist: &Blocklist| match blocklist.status_at(blocklist.started + 3600 * SECOND) {
         Freshness::Fresh { age } | Freshness::Stale { age } => age,
@@ -233,7 +270,7 @@ async fn a_poll_of_a_list_that_was_never_loaded_reads_everything() {
 async fn a_failed_load_leaves_the_list_unloaded() {
     let (table, blocklist) = (Table::default(), blocklist());
     table.down.store(1, Ordering::Relaxed);
-    assert!(blocklist.read_all(&table, NOW).await.is_err());
+    assert!(blocklist.read_all(&table, NOW, Pace::Full).await.is_err());
     assert_eq!(blocklist.status(), Freshness::NeverLoaded);
 }
 
@@ -244,9 +281,8 @@ async fn the_length_is_exact_after_a_poll() {
     for seq in 1..=3 {
         table.commit(seq);
     }
-    blocklist.read_all(&table, NOW).await.unwrap();
-    blocklist.read_all(&table, NOW).await.unwrap();
-    blocklist.entries.tidy();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
     assert_eq!(blocklist.len(), 3);
     assert!(!blocklist.is_empty());
 }
