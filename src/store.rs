@@ -1,7 +1,9 @@
 //! Where users, sessions, refresh tokens, revocations and sealed keys are kept: SQLite or MySQL/MariaDB, with one behaviour.
 
+mod batch;
 mod cleanup;
 mod connection;
+mod ending;
 mod error;
 mod journal;
 mod key;
@@ -29,6 +31,7 @@ pub use rotation::{Refreshed, Rotation};
 pub use session::{NewSession, Session};
 pub use user::{NewUser, PasswordChanged, User, UserChange, UserChanged};
 
+use self::batch::Batches;
 use self::connection::Connector;
 use self::journal::Journal;
 use self::pool::Pool;
@@ -48,6 +51,10 @@ pub struct Store {
     readers: Arc<Pool>,
     /// Where revocations are written.
     journal: Journal,
+    /// Sessions that are about to end.
+    batches: Arc<Batches>,
+    /// How long a connection may take to be had.
+    patience: Duration,
     query_timeout: Duration,
 }
 
@@ -84,6 +91,8 @@ impl Store {
             writers,
             readers,
             journal: Journal::Table,
+            batches: Arc::default(),
+            patience,
             query_timeout,
         };
         // The writer first: it turns the write-ahead log on.
@@ -98,6 +107,7 @@ impl Store {
 
     /// Waits for the calls under way, up to the connect timeout, and closes all connections. Calls that come later fail.
     pub async fn close(&self) {
+        self.batches.settle(self.patience).await;
         // The writer last: the last connection to an SQLite file writes its log back.
         self.readers.close().await;
         self.writers.close().await;

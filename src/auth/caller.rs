@@ -1,5 +1,5 @@
-//! Who calls: [`Caller`], a user with a good token, [`Submission`], what such a user sent, and [`Client`], where a request
-//! comes from.
+//! Who calls: [`Caller`], a user with a good token, [`Bearer`], the token alone, [`Submission`], what such a user sent, and
+//! [`Client`], where a request comes from.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -41,7 +41,11 @@ impl FromRequestParts<AuthState> for Caller {
 
 impl Caller {
     async fn of(headers: &HeaderMap, state: &AuthState) -> Result<Self, Failure> {
-        let token = authenticate(headers, state)?;
+        Self::with(authenticate(headers, state)?, state).await
+    }
+
+    /// Who shows this token, if they are still there.
+    pub(super) async fn with(token: Arc<Verified>, state: &AuthState) -> Result<Self, Failure> {
         let user = state.store.user_by_id(token.identity.user).await?;
         match user {
             Some(user) if user.disabled_at.is_none() => Ok(Self { token, user }),
@@ -56,6 +60,18 @@ impl Caller {
             return Err(Failure::revoked());
         }
         Ok(())
+    }
+}
+
+/// A token that is good by what is in memory. Whoever asks for it sees to it that its user is still there where that matters.
+#[derive(Debug)]
+pub(super) struct Bearer(pub(super) Arc<Verified>);
+
+impl FromRequestParts<AuthState> for Bearer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AuthState) -> Result<Self, Failure> {
+        authenticate(&parts.headers, state).map(Self)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use http::StatusCode;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::Caller;
+use super::caller::{Bearer, Caller};
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::problem::{FieldError, Problem};
@@ -84,7 +84,7 @@ impl Scope {
 )]
 pub(super) async fn logout(
     State(state): State<AuthState>,
-    caller: Caller,
+    Bearer(token): Bearer,
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Failure> {
     let scope = Scope::of_query(query.as_deref()).map_err(|InvalidScope| {
@@ -96,9 +96,9 @@ pub(super) async fn logout(
     })?;
     run_to_end(async move {
         match scope {
-            Scope::This => revoke::own_session(&state, &caller).await?,
-            Scope::Others => revoke::other_sessions(&state, &caller).await?,
-            Scope::All => revoke::all_sessions(&state, &caller).await?,
+            Scope::This => revoke::own_session(&state, token).await?,
+            Scope::Others => revoke::other_sessions(&state, &Caller::with(token, &state).await?).await?,
+            Scope::All => revoke::all_sessions(&state, &Caller::with(token, &state).await?).await?,
         }
         Ok(StatusCode::NO_CONTENT)
     })

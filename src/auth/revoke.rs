@@ -1,24 +1,32 @@
 //! Ending sessions, so that a success is never answered before it holds: first the store commits, then this replica knows,
 //! then the client is told.
 
+use std::sync::Arc;
+
 use super::AuthState;
 use super::caller::Caller;
 use super::error::Failure;
 use crate::store::{Revocation, Revoked};
 use crate::time::Timestamp;
+use crate::token::Verified;
 
 /// Until when what is revoked at `now` must be remembered, with the caller's own token among it.
 pub(super) fn until(state: &AuthState, caller: &Caller, now: Timestamp) -> Timestamp {
     state.tokens.revoke_until_for(&caller.token, now)
 }
 
-/// Ends the caller's own session.
-pub(super) async fn own_session(state: &AuthState, caller: &Caller) -> Result<(), Failure> {
+/// Ends the session of this token. The session says all about its user: while it lives, they are there and not disabled. So
+/// they are looked up only where the store has no such live session.
+pub(super) async fn own_session(state: &AuthState, token: Arc<Verified>) -> Result<(), Failure> {
     let now = state.clock.now();
-    let until = until(state, caller, now);
-    let session = caller.token.identity.session;
-    let ended = state.store.end_session(caller.user.id, session, until, now).await?;
-    own_too(state, caller, ended.as_slice(), now).await
+    let (user, session) = (token.identity.user, token.identity.session);
+    let until = state.tokens.revoke_until_for(&token, now);
+    if let Some(ended) = state.store.end_session(user, session, until, now).await? {
+        state.blocklist.apply(&[ended], now);
+        return Ok(());
+    }
+    let caller = Caller::with(token, state).await?;
+    own_too(state, &caller, &[], now).await
 }
 
 /// Ends all sessions of the caller.

@@ -9,7 +9,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use super::migrate::Step;
 
 /// The database could not be asked, or could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// No answer in time. What was asked may still happen, wholly or not at all.
     #[error("the database did not answer within {0:?}")]
@@ -61,7 +61,7 @@ pub enum WriteUserError {
 }
 
 /// What the driver or the database said, without the values that it quoted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cause(String);
 
 impl fmt::Display for Cause {

@@ -17,17 +17,18 @@ pub(super) enum Journal {
     Table,
 }
 
-/// How many rows one statement writes at the most.
-const MANY: usize = 100;
+/// How many rows one statement writes, from the most to one: whatever there is takes few statements, and few are prepared.
+const SIZES: [usize; 5] = [100, 30, 10, 3, 1];
 
-/// The beginning of the statement.
-const INSERT: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) VALUES ";
-/// The same with one row.
-const INSERT_ONE: &str = "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) VALUES (?, ?, ?, ?, ?)";
-/// The same with [`MANY`] rows.
-static INSERT_MANY: LazyLock<String> = LazyLock::new(|| {
-    let rows = vec!["(?, ?, ?, ?, ?)"; MANY];
-    format!("{INSERT}{}", rows.join(", "))
+/// The statement for each of [`SIZES`].
+static INSERT: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
+    let rows = |size| vec!["(?, ?, ?, ?, ?)"; size].join(", ");
+    SIZES.map(|size| {
+        format!(
+            "INSERT INTO blocked_tokens (kind, value, gen, expires_at, blocked_at) VALUES {}",
+            rows(size)
+        )
+    })
 });
 
 impl Journal {
@@ -41,13 +42,14 @@ impl Journal {
     ) -> Result<(), Failure> {
         match self {
             Self::Table => {
-                let mut many = revocations.chunks_exact(MANY);
-                for chunk in many.by_ref() {
-                    let rows: Vec<Value<'_>> = chunk.iter().flat_map(|revocation| row(revocation, now)).collect();
-                    connection.execute(INSERT_MANY.as_str(), &rows).await?;
-                }
-                for one in many.remainder() {
-                    connection.execute(INSERT_ONE, &row(one, now)).await?;
+                let mut rest = revocations;
+                for (size, insert) in SIZES.into_iter().zip(&*INSERT) {
+                    let mut chunks = rest.chunks_exact(size);
+                    for chunk in chunks.by_ref() {
+                        let rows: Vec<Value<'_>> = chunk.iter().flat_map(|revocation| row(revocation, now)).collect();
+                        connection.execute(insert.as_str(), &rows).await?;
+                    }
+                    rest = chunks.remainder();
                 }
                 Ok(())
             }

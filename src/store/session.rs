@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::connection::Connection;
+use super::ending::Ending;
 use super::error::Failure;
 use super::journal::Journal;
 use super::revocation::sessions_of;
@@ -160,7 +161,7 @@ impl Store {
     }
 
     /// Ends one session and revokes its access tokens until `revoke_until`, all or nothing. `None`: this user has no such
-    /// live session.
+    /// live session. Those who ask at the same time share a transaction.
     pub async fn end_session(
         &self,
         user: UserId,
@@ -168,17 +169,13 @@ impl Store {
         revoke_until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Revocation>, StoreError> {
-        const END: &str = "UPDATE sessions SET ended_at = ? \
-                           WHERE id = ? AND user_id = ? AND ended_at IS NULL AND expires_at > ?";
-        let done = run!(self.transaction(), |connection| {
-            if connection.execute(END, values![now, &session, &user, now]).await? == 0 {
-                return Ok(None);
-            }
-            let revocation = Revocation::of_session(session, revoke_until);
-            self.journal.write(connection, &[revocation], now).await?;
-            Ok(Some(revocation))
-        });
-        Ok(done?)
+        let ending = Ending {
+            user,
+            session,
+            revoke_until,
+            now,
+        };
+        self.end_with_others(ending).await
     }
 
     /// Ends every session of a user but `except`, as [`Self::end_session`] does, all or nothing.

@@ -1,6 +1,7 @@
 //! What the store promises, on SQLite and on MariaDB: every behaviour is one function that runs on both.
 
 mod cleanup;
+mod endings;
 mod failures;
 mod files;
 mod keys;
