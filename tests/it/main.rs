@@ -31,6 +31,8 @@ mod proxy;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod steady;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;
