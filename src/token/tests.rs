@@ -1,6 +1,7 @@
 //! The room as a whole: every kind of wrong token, and what is issued.
 
 mod encodings;
+mod flood;
 mod forge;
 mod keys;
 mod properties;
