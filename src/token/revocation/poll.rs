@@ -78,7 +78,8 @@ impl Blocklist {
 
     async fn keep_rereading(&self, feed: &impl Feed, clock: &Clock) {
         if self.status() != Freshness::NeverLoaded {
-            sleep(self.config.full_reread).await;
+            // What was in flight at the load is visible an overlap later, however many numbers below it lies.
+            sleep(self.config.full_reread.min(self.config.overlap)).await;
         }
         loop {
             let began = time::monotonic();

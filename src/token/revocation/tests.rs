@@ -327,6 +327,25 @@ async fn a_running_blocklist_follows_the_store_through_an_outage_until_it_is_tol
 }
 
 #[tokio::test]
+async fn what_was_in_flight_at_the_load_is_looked_for_one_overlap_later() {
+    let config = config::Revocation {
+        overlap: Duration::from_millis(20),
+        full_reread: Duration::from_hours(1),
+        ..config(OnStale::Refuse)
+    };
+    let (table, blocklist) = (Table::default(), Blocklist::new(&config));
+    table.commit(100_000);
+    blocklist.read_all(&table, NOW, Pace::Full).await.unwrap();
+    let far_below = table.commit(1);
+    let ((stopper, stop), clock) = (watch::channel(false), Clock::system());
+    let scenario = async {
+        until("a full re-read", || blocklist.is_revoked(far_below, session(), 1)).await;
+        stopper.send(true).unwrap();
+    };
+    tokio::join!(blocklist.follow(&table, &clock, stop), scenario);
+}
+
+#[tokio::test]
 async fn a_running_blocklist_stops_when_nobody_can_tell_it_to() {
     let (table, blocklist) = (Table::default(), blocklist());
     let (stopper, stop) = watch::channel(false);
