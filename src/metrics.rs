@@ -37,6 +37,12 @@ pub struct Metrics {
     pub revocations_age: Gauge<f64, AtomicU64>,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
+    /// Signing keys that are held.
+    pub signing_keys: Gauge,
+    /// Seconds since the key that signs began to.
+    pub signing_key_age: Gauge<f64, AtomicU64>,
+    /// How often signing keys could not be read, opened or made.
+    pub key_failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -114,6 +120,9 @@ impl Metrics {
             revocations: Gauge::default(),
             revocations_age: Gauge::default(),
             tokens_remembered: Gauge::default(),
+            signing_keys: Gauge::default(),
+            signing_key_age: Gauge::default(),
+            key_failures: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests answered", metrics.requests.clone());
@@ -142,6 +151,18 @@ impl Metrics {
             "tokens_remembered",
             "Verified tokens that are remembered",
             metrics.tokens_remembered.clone(),
+        );
+        registry.register(
+            "signing_keys",
+            "Signing keys that are held",
+            metrics.signing_keys.clone(),
+        );
+        let help = "Time since the key that signs began to";
+        registry.register_with_unit("signing_key_age", help, Unit::Seconds, metrics.signing_key_age.clone());
+        registry.register(
+            "key_failures",
+            "Times that signing keys could not be read, opened or made",
+            metrics.key_failures.clone(),
         );
         metrics
     }

@@ -107,6 +107,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let readiness = Arc::new(Readiness::new(
         Arc::clone(&prepared.blocklist),
         Arc::clone(&prepared.tokens),
+        prepared.keyring.clone(),
+        clock.clone(),
     ));
     let gateway = Arc::new(Gateway::new(
         prepared.snapshot,

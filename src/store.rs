@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use cleanup::Removed;
 pub use error::{Cause, StoreError, WriteUserError};
-pub use key::StoredKey;
+pub use key::{KeyChange, StoredKey};
 pub use migrate::{MigrationState, Step};
 pub use revocation::{Blocked, Revocation, Revoked};
 pub use roles::{RolesChange, RolesChanged};

@@ -15,7 +15,9 @@ mod header;
 mod issue;
 mod jwk;
 mod key;
+mod keyring;
 mod keys;
+mod lifecycle;
 mod refusal;
 mod revocation;
 mod seal;
@@ -29,13 +31,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::config;
-use crate::time::Timestamp;
+use crate::config::Algorithm;
+use crate::id::KeyId;
+use crate::time::{self, Clock, Timestamp};
 
 pub use claims::Verified;
 pub use issue::{AccessToken, Subject, TokenError};
-pub use keys::{KeyError, KeySet, create_key, ensure_first_key, load_keys, load_or_create_master_key};
+pub use keyring::Keyring;
+pub use keys::{KeyError, KeySet, load_keys, load_or_create_master_key};
+pub use lifecycle::{
+    JWKS_CACHE_LIFE, KeyState, NewKey, Occasion, PUBLICATION, Successor, create_key, ensure_first_key, key_states,
+    reseal_keys, revoke_key, rotate_key,
+};
 pub use refusal::{Reason, Refusal};
 pub use revocation::{Blocklist, Freshness, Standing};
 pub use seal::{MasterKey, SealError};
@@ -52,6 +62,12 @@ const MAX_ACCESS_TTL: Duration = Duration::from_hours(24);
 
 /// The largest leeway that any configuration allows.
 const MAX_LEEWAY: Duration = Duration::from_mins(5);
+
+/// How long a request that needs a token signed waits for a key that begins to sign.
+const SIGNING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const SIGNING_LOOK: Duration = Duration::from_millis(50);
 
 /// How far the clock of a replica that issued a token may be ahead of ours, beyond the leeway.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
@@ -72,6 +88,8 @@ pub struct Tokens {
     keys: ArcSwap<KeySet>,
     cache: Cache,
     revocations: Arc<Blocklist>,
+    /// Told when a key is missed.
+    wanted: Notify,
 }
 
 /// What of `[tokens]` is needed to issue and verify.
@@ -97,6 +115,7 @@ impl Tokens {
             keys: ArcSwap::from_pointee(keys),
             cache: Cache::new(config.cache_capacity, config.leeway),
             revocations,
+            wanted: Notify::new(),
         }
     }
 
@@ -126,7 +145,11 @@ impl Tokens {
                 verified
             }
             Some(_) | None => {
-                let verified = Arc::new(verify::verify(&self.settings, &keys, token)?);
+                let verified = verify::verify(&self.settings, &keys, token).map_err(|refusal| match refusal {
+                    Refusal::Invalid(Reason::KeyId) => self.without_key(token),
+                    Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::RevocationsUnknown => refusal,
+                })?;
+                let verified = Arc::new(verified);
                 verified.check_time(now, self.settings.leeway)?;
                 self.cache.remember(digest, token.len(), Arc::clone(&verified), now);
                 verified
@@ -149,6 +172,72 @@ impl Tokens {
     fn is_key_revoked(&self, key: &Key) -> bool {
         key.digest()
             .is_some_and(|digest| self.revocations.is_key_revoked(digest))
+    }
+
+    /// Why a token is refused whose key is not held: the key was revoked, or is not known. One that is not known may have
+    /// been made a moment ago.
+    fn without_key(&self, token: &str) -> Refusal {
+        let named = read_unverified(token).ok();
+        let named = named.and_then(|said| said.header.get("kid")?.as_str()?.parse::<KeyId>().ok());
+        match named {
+            Some(kid) if self.is_revoked(&kid) => Refusal::Revoked,
+            Some(_) => {
+                self.wanted.notify_one();
+                Refusal::Invalid(Reason::KeyId)
+            }
+            None => Refusal::Invalid(Reason::KeyId),
+        }
+    }
+
+    fn is_revoked(&self, kid: &KeyId) -> bool {
+        self.revocations.is_key_revoked(kid.digest())
+    }
+
+    /// Waits until a key is missed.
+    async fn key_wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Whether a key that is held was revoked.
+    fn holds_revoked_key(&self) -> bool {
+        self.keys.load().iter().any(|key| self.is_key_revoked(key))
+    }
+
+    /// Holds no key any more that was revoked.
+    fn drop_revoked_keys(&self) {
+        if self.holds_revoked_key() {
+            self.keys
+                .rcu(|keys| KeySet::of(keys.iter().filter(|key| !self.is_key_revoked(key)).cloned().collect()));
+        }
+    }
+
+    /// Waits, for a few seconds at the most, while there is no key to sign with but one is about to be: after the only one
+    /// was revoked.
+    pub async fn until_signing(&self, clock: &Clock) {
+        let began = time::monotonic();
+        loop {
+            let keys = self.keys.load_full();
+            let signs = keys.signing_key(clock.now(), |key| self.is_key_revoked(key)).is_some();
+            if signs || keys.is_empty() || time::monotonic() - began >= SIGNING_PATIENCE {
+                return;
+            }
+            self.wanted.notify_one();
+            tokio::time::sleep(SIGNING_LOOK).await;
+        }
+    }
+
+    /// How many keys are held.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.load().len()
+    }
+
+    /// What new tokens are signed with now, and since when; `None`: nothing signs.
+    #[must_use]
+    pub fn signing_with(&self, now: Timestamp) -> Option<(Algorithm, Timestamp)> {
+        let keys = self.keys.load();
+        let key = keys.signing_key(now, |key| self.is_key_revoked(key))?;
+        Some((key.algorithm(), key.not_before()))
     }
 
     /// The public keys as a JWK Set (RFC 7517, section 5), in JSON. Shared secrets are never in it.

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::metrics::Metrics;
-use crate::token::{Blocklist, Freshness, Tokens};
+use crate::time::Clock;
+use crate::token::{Blocklist, Freshness, Keyring, Tokens};
 
 /// Knows what readiness depends on.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Readiness {
     draining: AtomicBool,
     blocklist: Arc<Blocklist>,
     tokens: Arc<Tokens>,
+    keyring: Option<Arc<Keyring>>,
+    clock: Clock,
 }
 
 /// The answer of `/readyz`.
@@ -27,11 +30,13 @@ pub(super) struct Report {
 impl Readiness {
     /// Ready as soon as it exists: it is made once everything else is there.
     #[must_use]
-    pub fn new(blocklist: Arc<Blocklist>, tokens: Arc<Tokens>) -> Self {
+    pub fn new(blocklist: Arc<Blocklist>, tokens: Arc<Tokens>, keyring: Option<Arc<Keyring>>, clock: Clock) -> Self {
         Self {
             draining: AtomicBool::new(false),
             blocklist,
             tokens,
+            keyring,
+            clock,
         }
     }
 
@@ -61,6 +66,10 @@ impl Readiness {
         if let Some(error) = self.blocklist.last_error() {
             reasons.push(format!("the last read of the revocations failed: {error}"));
         }
+        // The keys that are held go on: no reason not to be ready.
+        if let Some(trouble) = self.keyring.as_ref().and_then(|keyring| keyring.trouble()) {
+            reasons.push(format!("the signing keys can't all be kept up to date: {trouble}"));
+        }
         Report { ready, reasons }
     }
 
@@ -75,5 +84,18 @@ impl Readiness {
         metrics
             .tokens_remembered
             .set(i64::try_from(self.tokens.remembered()).unwrap_or(i64::MAX));
+        metrics
+            .signing_keys
+            .set(i64::try_from(self.tokens.key_count()).unwrap_or(i64::MAX));
+        if let Some(keyring) = &self.keyring {
+            let now = self.clock.now();
+            if let Some((_, since)) = self.tokens.signing_with(now) {
+                metrics.signing_key_age.set(now.since(since).as_secs_f64());
+            }
+            metrics
+                .key_failures
+                .inner()
+                .store(keyring.failures(), Ordering::Relaxed);
+        }
     }
 }

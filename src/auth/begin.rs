@@ -12,6 +12,7 @@ use crate::token::Subject;
 /// Begins a session for a user whose password was verified against `user.password_hash`. `None`: since the user was read,
 /// they were deleted or disabled, or their password hash was replaced. The tokens are of the user as they are by now.
 pub(super) async fn begin(state: &AuthState, user: &User, client: &Client) -> Result<Option<TokensBody>, Failure> {
+    state.tokens.until_signing(&state.clock).await;
     let now = state.clock.now();
     let tokens = &state.config.tokens;
     let refresh = RefreshToken::generate().map_err(|error| Failure::internal(&error))?;

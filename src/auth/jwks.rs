@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::AuthState;
 
-/// How long a public key or the metadata may be cached. A new key is published by the start of a gateway that signs with it
-/// at once: whoever has the old set and meets a `kid` that is not in it asks again, as JWKS clients do.
+/// How long the public keys or the metadata may be cached: [`JWKS_CACHE_LIFE`](crate::token::JWKS_CACHE_LIFE). A key that
+/// replaces another is published for longer than that before it signs.
 pub(super) const CACHEABLE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// A JWK Set (RFC 7517, section 5).
@@ -40,4 +40,17 @@ pub(super) async fn jwks(State(state): State<AuthState>) -> Result<Response, Inf
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, CACHEABLE);
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{JWKS_CACHE_LIFE, PUBLICATION};
+
+    #[test]
+    fn a_new_key_waits_for_longer_than_anybody_may_cache_the_set() {
+        let expected = format!("public, max-age={}", JWKS_CACHE_LIFE.as_secs());
+        assert_eq!(CACHEABLE, expected);
+        assert!(PUBLICATION > JWKS_CACHE_LIFE);
+    }
 }

@@ -56,6 +56,8 @@ pub(super) async fn refresh(State(state): State<AuthState>, fields: Fields) -> R
 }
 
 async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBody, Failure> {
+    // Before the refresh token is used up.
+    state.tokens.until_signing(&state.clock).await;
     let successor = RefreshToken::generate().map_err(|error| Failure::internal(&error))?;
     let now = state.clock.now();
     let rotation = Rotation {

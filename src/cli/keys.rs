@@ -1,24 +1,28 @@
 //! `doorward keys`: the signing keys in the database.
 
+mod list;
+
 use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde_json::json;
+use clap::builder::{PossibleValuesParser, TypedValueParser, ValueHint};
 
 use super::failure::Failure;
 use super::globals::Globals;
 use super::resources::{Opened, with_current_store};
 use super::{say, table};
-use crate::config::Algorithm;
-use crate::store::StoredKey;
-use crate::time::Timestamp;
-use crate::token::{create_key, load_or_create_master_key};
+use crate::config::{Algorithm, Config};
+use crate::id::KeyId;
+use crate::token::{
+    MasterKey, NewKey, Occasion, Successor, create_key, load_or_create_master_key, reseal_keys, revoke_key, rotate_key,
+};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Action {
-    /// Make a signing key, sealed with the master key (made too when its file is not there); prints its id
+    /// Make the first signing key, sealed with the master key (made too when its file is not there); prints its id
     Create {
         /// What it signs with [default: tokens.algorithm]
         #[arg(long, value_name = "ALG", value_parser = algorithm_parser())]
@@ -26,9 +30,37 @@ pub(super) enum Action {
     },
     /// List the signing keys; never their private parts
     List {
+        /// Also those that were deleted in the last 30 days
+        #[arg(long)]
+        all: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Make a signing key that replaces the others without a restart: published at once, it signs once every cached key set
+    /// was read again; those before it verify until their last token has expired. Prints its id
+    Rotate {
+        /// What it signs with [default: tokens.algorithm]
+        #[arg(long, value_name = "ALG", value_parser = algorithm_parser())]
+        algorithm: Option<Algorithm>,
+        /// Also while a key that was made before waits to sign
+        #[arg(long)]
+        force: bool,
+    },
+    /// Revoke a signing key at once, with all of its tokens; makes another where none would be left to sign
+    Revoke {
+        /// Its id, as `keys list` shows it
+        #[arg(value_name = "KID", allow_hyphen_values = true)]
+        kid: KeyId,
+    },
+    /// Seal all signing keys with another master key; then put that file in the place of the old one on each replica
+    Reseal {
+        /// The file of the other master key
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        new_master_key_file: PathBuf,
+        /// Make that file, when it is not there, with a new master key
+        #[arg(long)]
+        create: bool,
     },
 }
 
@@ -40,10 +72,16 @@ fn algorithm_parser() -> impl TypedValueParser<Value = Algorithm> {
 pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Result<(), Failure> {
     with_current_store(globals, async |opened| match action {
         Action::Create { algorithm } => create(opened, *algorithm, out).await,
-        Action::List { json } => {
-            let keys = opened.store.keys().await.context("cannot read the keys")?;
-            list(&keys, opened.now, *json, out)
+        Action::List { all, json } => list::list(opened, *all, *json, out).await,
+        Action::Rotate { algorithm, force } => {
+            let occasion = if *force { Occasion::Forced } else { Occasion::Wanted };
+            rotate(opened, *algorithm, occasion, out).await
         }
+        Action::Revoke { kid } => revoke(opened, kid, out).await,
+        Action::Reseal {
+            new_master_key_file,
+            create,
+        } => reseal(opened, new_master_key_file, *create).await,
     })
 }
 
@@ -66,86 +104,104 @@ async fn create(opened: &Opened, algorithm: Option<Algorithm>, out: &mut dyn Wri
         .context("cannot create the key")?;
     say(format_args!("made a signing key for {}:", algorithm.as_str()));
     writeln!(out, "{kid}")?;
-    if config.tokens.secret.is_some() {
-        say("note: tokens.secret is set, so stored keys are not used");
-    } else {
-        say(
-            "note: a running gateway signs and verifies with it only after a restart; until all replicas were restarted, \
-             those that were not refuse the new tokens of those that were",
-        );
-    }
+    note_unused(config);
     Ok(())
 }
 
-fn list(keys: &[StoredKey], now: Timestamp, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    if json {
-        let rows: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let public = key.public_jwk.as_deref().and_then(|jwk| serde_json::from_str(jwk).ok());
-                json!({
-                    "kid": key.kid.as_str(),
-                    "algorithm": key.algorithm.as_str(),
-                    "state": state(key, now),
-                    "not_before": key.not_before.to_string(),
-                    "retires_at": key.retires_at.map(|at| at.to_string()),
-                    "public_jwk": public.unwrap_or(serde_json::Value::Null),
-                })
-            })
-            .collect();
-        return Ok(writeln!(out, "{:#}", json!(rows))?);
-    }
-    let rows: Vec<_> = keys
-        .iter()
-        .map(|key| {
-            let retires = key.retires_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
-            let columns = [key.kid.as_str(), key.algorithm.as_str(), state(key, now)].map(str::to_owned);
-            let [kid, algorithm, state] = columns;
-            [kid, algorithm, state, key.not_before.to_string(), retires]
-        })
-        .collect();
-    table::print(out, ["KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRES"], &rows)
+async fn rotate(
+    opened: &Opened,
+    algorithm: Option<Algorithm>,
+    occasion: Occasion,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Opened { config, store, now } = opened;
+    let algorithm = algorithm.unwrap_or(config.tokens.algorithm);
+    let made = rotate_key(store, &master(config)?, algorithm, occasion, *now).await;
+    let made: Option<NewKey> = made.context("cannot rotate the keys")?;
+    let Some(made) = made else { return Ok(()) };
+    say(format_args!(
+        "made a signing key for {}; it is published now and signs from {} on;\n\
+         the keys before it verify until {}, and are deleted then:",
+        algorithm.as_str(),
+        made.signs_from,
+        made.others_retire_at
+    ));
+    writeln!(out, "{}", made.kid)?;
+    note_unused(config);
+    Ok(())
 }
 
-fn state(key: &StoredKey, now: Timestamp) -> &'static str {
-    if key.retires_at.is_some_and(|at| at <= now) {
-        "retired"
-    } else if key.not_before > now {
-        "waiting"
+/// How long until every replica that runs as this configuration says has read the keys because of a revocation.
+fn learned(config: &Config) -> Duration {
+    config.revocation.poll_interval.min(config.keys.reload_every) + Duration::from_millis(1500)
+}
+
+async fn revoke(opened: &Opened, kid: &KeyId, out: &mut dyn Write) -> Result<(), Failure> {
+    let Opened { config, store, now } = opened;
+    let algorithm = config.tokens.algorithm;
+    let revoked = revoke_key(store, &master(config)?, algorithm, kid, learned(config), *now).await;
+    let successor = revoked.context("cannot revoke the key")?;
+    say(format_args!(
+        "revoked {kid}: every replica refuses its tokens within revocation.poll_interval and one query"
+    ));
+    match successor {
+        Successor::Present => {}
+        Successor::Hastened { kid, signs_from } => say(format_args!(
+            "key {kid}, which was waiting, signs from {signs_from} on; logins wait until then"
+        )),
+        Successor::Made {
+            kid,
+            signs_from,
+            bridged,
+        } => {
+            let until_then = if bridged {
+                "the key before it signs until then"
+            } else {
+                "logins wait until then"
+            };
+            say(format_args!(
+                "made a signing key for {}; it signs from {signs_from} on, and {until_then}:",
+                algorithm.as_str()
+            ));
+            writeln!(out, "{kid}")?;
+        }
+    }
+    note_unused(config);
+    Ok(())
+}
+
+async fn reseal(opened: &Opened, new_path: &std::path::Path, create: bool) -> Result<(), Failure> {
+    let Opened { config, store, now } = opened;
+    let old = master(config)?;
+    let new = if create {
+        MasterKey::load_or_create(new_path)
     } else {
-        "active"
+        MasterKey::load(new_path)
+    };
+    let new = new.context("cannot use the new master key")?;
+    let count = reseal_keys(store, &old, &new, *now).await;
+    let count = count.context("cannot seal the keys anew")?;
+    say(format_args!(
+        "sealed {} with the master key {}.\n\
+         Now put that file in the place of {} on every replica: those that run go on meanwhile, and read it by themselves.",
+        self::count(count, "signing key"),
+        new_path.display(),
+        config.keys.master_key_file.display()
+    ));
+    Ok(())
+}
+
+fn master(config: &Config) -> anyhow::Result<MasterKey> {
+    MasterKey::load(&config.keys.master_key_file).context("cannot use the master key")
+}
+
+fn note_unused(config: &Config) {
+    if config.tokens.secret.is_some() {
+        say("note: tokens.secret is set, so stored keys are not used");
     }
 }
 
 /// `1 key`, `2 keys`.
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_waiting_active_or_retired() {
-        let at = Timestamp::from_unix_seconds;
-        let key = StoredKey {
-            kid: "k".parse().unwrap(),
-            algorithm: Algorithm::EdDsa,
-            private_sealed: vec![7; 4],
-            public_jwk: None,
-            not_before: at(10),
-            retires_at: Some(at(20)),
-            deleted_at: None,
-        };
-        assert_eq!(
-            [at(9), at(10), at(19), at(20)].map(|now| state(&key, now)),
-            ["waiting", "active", "active", "retired"]
-        );
-        let mut out = Vec::new();
-        list(std::slice::from_ref(&key), at(10), false, &mut out).unwrap();
-        list(&[key], at(10), true, &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("EdDSA") && !text.contains("sealed"), "{text}");
-    }
 }

@@ -16,7 +16,6 @@ pub(super) struct Config {
     pub(super) server: Server,
     pub(super) admin: Admin,
     pub(super) store: Store,
-    #[serde(default)]
     pub(super) keys: Keys,
     pub(super) tokens: Tokens,
     pub(super) revocation: Revocation,
@@ -76,11 +75,15 @@ pub(super) struct Store {
     pub(super) cleanup_batch: u32,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
     pub(super) master_key_file: Option<String>,
     pub(super) create: Option<bool>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) reload_every: Duration,
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub(super) rotate_every: Option<Duration>,
 }
 
 #[derive(Deserialize)]

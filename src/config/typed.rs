@@ -150,6 +150,11 @@ pub struct Keys {
     pub master_key_file: PathBuf,
     /// Whether a missing master key and a missing signing key may be made on start (SQLite: true, MySQL: false).
     pub create: bool,
+    /// How often the signing keys are read from the store again (default 5 s; 100 ms to 1 min).
+    pub reload_every: Duration,
+    /// How long a signing key signs before another replaces it by itself (default: for good; 1 h to 365 d). Never with
+    /// [`Tokens::secret`].
+    pub rotate_every: Option<Duration>,
 }
 
 /// `[tokens]`

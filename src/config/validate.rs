@@ -28,7 +28,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let store = store::store(&raw.store, check);
     let keys = store
         .as_ref()
-        .map(|store| store::keys(&raw.keys, &store.backend, check));
+        .map(|store| store::keys(&raw.keys, &raw.tokens, &store.backend, check));
     let auth = auth::auth(&raw.auth, check);
     let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
     let revocation = tokens::revocation(&raw.revocation, check);

@@ -13,7 +13,7 @@ use crate::gateway::{Owned, Snapshot};
 use crate::password::Hasher;
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
-use crate::token::{Blocklist, KeySet, MasterKey, Tokens, ensure_first_key, load_keys, load_or_create_master_key};
+use crate::token::{Blocklist, KeySet, Keyring, MasterKey, Tokens, ensure_first_key, load_or_create_master_key};
 
 /// The rooms, ready.
 pub(super) struct Prepared {
@@ -21,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) store: Store,
     pub(super) tokens: Arc<Tokens>,
     pub(super) blocklist: Arc<Blocklist>,
+    /// `None` with a shared secret, which nothing replaces.
+    pub(super) keyring: Option<Arc<Keyring>>,
 }
 
 /// Opens, loads and builds, in the order in which one needs the other.
@@ -33,11 +35,12 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, 
         }
     }
     store.check_schema().await?;
-    let keys = keys(config, &store, now).await?;
+    let (keyring, keys) = keys(config, &store, now).await?;
     let blocklist = Arc::new(Blocklist::new(&config.revocation));
     let known = blocklist.load(&store, now).await?;
     tracing::debug!(known, "revocations loaded");
     let tokens = Arc::new(Tokens::new(&config.tokens, keys, Arc::clone(&blocklist)));
+    warn_of_another_algorithm(config, &tokens, now);
     let state = AuthState {
         store: store.clone(),
         tokens: Arc::clone(&tokens),
@@ -54,12 +57,26 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, 
         store,
         tokens,
         blocklist,
+        keyring,
     })
 }
 
-async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<KeySet, StartError> {
+/// The algorithm of the configuration is that of keys that are made: those that are there stay what they are.
+fn warn_of_another_algorithm(config: &Config, tokens: &Tokens, now: Timestamp) {
+    let wanted = config.tokens.algorithm;
+    if let Some((algorithm, _)) = tokens.signing_with(now).filter(|(found, _)| *found != wanted) {
+        let (signing, wanted) = (algorithm.as_str(), wanted.as_str());
+        tracing::warn!(
+            signing,
+            wanted,
+            "tokens are signed with another algorithm than tokens.algorithm until `doorward keys rotate` makes a key for it"
+        );
+    }
+}
+
+async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<(Option<Arc<Keyring>>, KeySet), StartError> {
     if let Some(secret) = &config.tokens.secret {
-        return Ok(KeySet::from_secret(config.tokens.algorithm, secret)?);
+        return Ok((None, KeySet::from_secret(config.tokens.algorithm, secret)?));
     }
     let master = if config.keys.create {
         let master = load_or_create_master_key(store, &config.keys.master_key_file).await?;
@@ -68,11 +85,11 @@ async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<KeySet, 
     } else {
         MasterKey::load(&config.keys.master_key_file)?
     };
-    let keys = load_keys(store, &master, now).await?;
+    let (keyring, keys) = Keyring::load(store, master, &config.keys, config.tokens.algorithm, now).await?;
     if keys.is_empty() {
         Err(StartError::NoKey)
     } else {
-        Ok(keys)
+        Ok((Some(Arc::new(keyring)), keys))
     }
 }
 
@@ -85,6 +102,10 @@ impl Prepared {
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
         let polling = Arc::clone(&self.blocklist).run(self.store.clone(), clock.clone(), stop.clone());
+        let keyring = self.keyring.as_ref().map(|keyring| {
+            let (store, tokens) = (self.store.clone(), Arc::clone(&self.tokens));
+            tokio::spawn(Arc::clone(keyring).run(store, tokens, clock.clone(), stop.clone()))
+        });
         let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
         let (store, clock, mut stop) = (self.store.clone(), clock.clone(), stop.clone());
         let cleaning = async move {
@@ -95,6 +116,8 @@ impl Prepared {
                 }
             }
         };
-        vec![tokio::spawn(polling), tokio::spawn(cleaning)]
+        let mut tasks = vec![tokio::spawn(polling), tokio::spawn(cleaning)];
+        tasks.extend(keyring);
+        tasks
     }
 }

@@ -25,6 +25,7 @@ use crate::time::Timestamp;
 const RSA_KEY_SIZE: KeySize = KeySize::Rsa3072;
 
 /// A key that signs and verifies with one algorithm.
+#[derive(Clone)]
 pub(super) struct Key {
     kid: Option<KeyId>,
     /// By which the key may be revoked; a shared secret never is.
@@ -180,6 +181,16 @@ impl Key {
     /// Whether its time is over: it signs and verifies no more.
     pub(super) fn is_retired(&self, now: Timestamp) -> bool {
         self.retires_at.is_some_and(|retired| retired <= now)
+    }
+
+    /// Whether it may sign now.
+    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
+        self.not_before <= now && !self.is_retired(now)
+    }
+
+    /// Whether it verifies all the time until then.
+    pub(super) fn outlives(&self, until: Timestamp) -> bool {
+        self.retires_at.is_none_or(|retired| retired >= until)
     }
 
     /// Whether both are the same key for the same use, in the same time.

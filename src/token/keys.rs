@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::key::{self, Key};
-use super::{MasterKey, SealError};
+use super::{MasterKey, SealError, revoke_until};
 use crate::config::Algorithm;
 use crate::id::KeyId;
 use crate::secret::Secret;
@@ -45,6 +46,28 @@ pub enum KeyError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// There is a key, so another does not come first.
+    #[error("there is a signing key already: `doorward keys rotate` makes the one that replaces it")]
+    NotFirst,
+    /// A new key was made a short while ago.
+    #[error("key {kid} was made already and begins to sign at {not_before}; --force makes another, to follow it")]
+    Waiting {
+        /// Which.
+        kid: KeyId,
+        /// When it begins to sign.
+        not_before: Timestamp,
+    },
+    /// No key has this name.
+    #[error("there is no key {kid}; {}", those(.known))]
+    Unknown {
+        /// Which was meant.
+        kid: KeyId,
+        /// Those that are there.
+        known: Vec<KeyId>,
+    },
+    /// A key was sealed with the new master key already.
+    #[error("key {0} is sealed with the new master key already")]
+    Resealed(KeyId),
     /// There is no randomness, or the library refuses.
     #[error("key generation failed")]
     Generate,
@@ -54,6 +77,17 @@ pub enum KeyError {
     /// The library refuses to sign.
     #[error("signing failed")]
     Signing,
+}
+
+/// These keys, in words.
+fn those(kids: &[KeyId]) -> String {
+    match kids {
+        [] => "there is none at all".to_owned(),
+        kids => {
+            let kids: Vec<&str> = kids.iter().map(KeyId::as_str).collect();
+            format!("there is {}", kids.join(", "))
+        }
+    }
 }
 
 /// The keys that are held now. There may be none, and then no token is issued or accepted.
@@ -78,7 +112,7 @@ impl KeySet {
         Self::of(keys.into_iter().map(Arc::new).collect())
     }
 
-    fn of(keys: Vec<Arc<Key>>) -> Self {
+    pub(super) fn of(keys: Vec<Arc<Key>>) -> Self {
         let public: Vec<Value> = keys.iter().filter_map(|key| key.jwk()).collect();
         let jwks = Bytes::from(json!({ "keys": public }).to_string());
         Self { keys, jwks }
@@ -104,13 +138,23 @@ impl KeySet {
         self.keys.iter().any(|held| Arc::ptr_eq(held, key))
     }
 
-    /// The key to sign with: the one that came into force last of those that are not revoked.
+    /// The key to sign with: of those in force that are not revoked, the one that came into force last. One that would
+    /// retire before a token of now has expired signs only where there is no other.
     pub(super) fn signing_key(&self, now: Timestamp, is_revoked: impl Fn(&Key) -> bool) -> Option<&Key> {
-        let in_force = self
-            .keys
-            .iter()
-            .filter(|key| key.not_before() <= now && !key.is_retired(now) && !is_revoked(key));
-        in_force.max_by_key(|key| key.not_before()).map(|key| &**key)
+        let in_force = self.keys.iter().filter(|key| key.is_in_force(now) && !is_revoked(key));
+        in_force
+            .max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
+            .map(|key| &**key)
+    }
+
+    /// Whether it holds these very keys and no others.
+    pub(super) fn is_made_of(&self, keys: &[Arc<Key>]) -> bool {
+        self.keys.len() == keys.len() && keys.iter().all(|key| self.holds(key))
+    }
+
+    /// The keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.iter()
     }
 
     pub(super) fn jwks(&self) -> Bytes {
@@ -144,52 +188,35 @@ pub async fn load_or_create_master_key(store: &Store, path: &Path) -> Result<Mas
     }
 }
 
-/// Makes a key, seals it and puts it into the store. It signs from `now` on. Refused unless the master key opens every
-/// key that is there: whoever holds one of two master keys could not open the other's keys.
-pub async fn create_key(
-    store: &Store,
-    master: &MasterKey,
-    algorithm: Algorithm,
-    now: Timestamp,
-) -> Result<KeyId, KeyError> {
-    for stored in store.keys().await? {
-        open(&stored, master)?;
-    }
-    let key = make(master, algorithm, now)?;
-    store.insert_key(&key).await?;
-    Ok(key.kid)
-}
-
-/// Makes a key if the store has none. Of replicas that start at once, one makes it; `None`: this one did not.
-pub async fn ensure_first_key(
-    store: &Store,
-    master: &MasterKey,
-    algorithm: Algorithm,
-    now: Timestamp,
-) -> Result<Option<KeyId>, KeyError> {
-    if !store.keys().await?.is_empty() {
-        return Ok(None);
-    }
-    let key = make(master, algorithm, now)?;
-    Ok(store.insert_first_key(&key).await?.then_some(key.kid))
-}
-
 /// Loads and opens the keys of the store that are in use.
 pub async fn load_keys(store: &Store, master: &MasterKey, now: Timestamp) -> Result<KeySet, KeyError> {
     let stored = store.keys().await?;
-    let in_use = stored
-        .iter()
-        .filter(|key| key.deleted_at.is_none() && key.retires_at.is_none_or(|retired| retired > now));
+    let in_use = stored.iter().filter(|key| !is_retired(key, now));
     Ok(KeySet::new(
         in_use.map(|key| open(key, master)).collect::<Result<_, _>>()?,
     ))
 }
 
+/// Whether the time of a stored key is over.
+pub(super) fn is_retired(key: &StoredKey, now: Timestamp) -> bool {
+    key.retires_at.is_some_and(|retired| retired <= now)
+}
+
+/// Makes the row of a new key. It is CPU work: an RSA key takes a good part of a second.
 pub(super) fn make(master: &MasterKey, algorithm: Algorithm, now: Timestamp) -> Result<StoredKey, KeyError> {
-    let private = key::generate(algorithm)?;
-    let kid = Key::name_for(algorithm, &private)?;
-    let key = Key::from_private(Some(kid.clone()), algorithm, &private)?;
-    let sealed = master.seal(&kid, algorithm, &private);
+    seal(master, algorithm, &key::generate(algorithm)?, now)
+}
+
+/// The row of a new key of this private form. It signs from `now` on.
+pub(super) fn seal(
+    master: &MasterKey,
+    algorithm: Algorithm,
+    private: &[u8],
+    now: Timestamp,
+) -> Result<StoredKey, KeyError> {
+    let kid = Key::name_for(algorithm, private)?;
+    let key = Key::from_private(Some(kid.clone()), algorithm, private)?;
+    let sealed = master.seal(&kid, algorithm, private);
     Ok(StoredKey {
         private_sealed: sealed.map_err(|source| KeyError::Seal {
             kid: kid.clone(),
@@ -205,12 +232,17 @@ pub(super) fn make(master: &MasterKey, algorithm: Algorithm, now: Timestamp) -> 
 }
 
 pub(super) fn open(stored: &StoredKey, master: &MasterKey) -> Result<Key, KeyError> {
-    let private = master
+    let private = unseal(stored, master)?;
+    let key = Key::from_private(Some(stored.kid.clone()), stored.algorithm, &private)?;
+    Ok(key.within(stored.not_before, stored.retires_at))
+}
+
+/// The private form of a stored key.
+pub(super) fn unseal(stored: &StoredKey, master: &MasterKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    master
         .open(&stored.kid, stored.algorithm, &stored.private_sealed)
         .map_err(|source| KeyError::Seal {
             kid: stored.kid.clone(),
             source,
-        })?;
-    let key = Key::from_private(Some(stored.kid.clone()), stored.algorithm, &private)?;
-    Ok(key.within(stored.not_before, stored.retires_at))
+        })
 }

@@ -259,6 +259,8 @@ fn config(directory: &TempDir) -> Config {
         keys: config::Keys {
             master_key_file: directory.path().join("master.key"),
             create: true,
+            reload_every: Duration::from_secs(5),
+            rotate_every: None,
         },
         tokens: config::Tokens {
             issuer: "http://127.0.0.1:8080/auth".to_owned(),

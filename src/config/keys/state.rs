@@ -76,6 +76,18 @@ pub(super) static KEYS: &[Key] = &[
         "Whether a missing master key and a missing signing key are made at start.",
     ),
     key(
+        "keys.reload_every",
+        Duration(ms(100), MINUTE),
+        Value("\"5s\""),
+        "How often a replica reads the signing keys again: how late it may learn of a new one.",
+    ),
+    key(
+        "keys.rotate_every",
+        Duration(HOUR, YEAR),
+        Unset,
+        "How long a signing key signs before another replaces it by itself; without this, `keys rotate` does.",
+    ),
+    key(
         "tokens.issuer",
         Text("an http:// or https:// URL without query and fragment"),
         Derived("`http://`, the first `server.listen`, and `auth.path`"),

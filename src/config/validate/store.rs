@@ -91,7 +91,22 @@ fn mysql(raw: &raw::Store, url: MySqlUrl, check: &mut Check<'_>) -> Option<typed
     }))
 }
 
-pub(super) fn keys(raw: &raw::Keys, backend: &typed::Backend, check: &Check<'_>) -> typed::Keys {
+pub(super) fn keys(
+    raw: &raw::Keys,
+    tokens: &raw::Tokens,
+    backend: &typed::Backend,
+    check: &mut Check<'_>,
+) -> typed::Keys {
+    let secret = match (&tokens.secret, &tokens.secret_file) {
+        (Some(_), _) => Some("tokens.secret"),
+        (None, Some(_)) => Some("tokens.secret_file"),
+        (None, None) => None,
+    };
+    if let (Some(_), Some(secret)) = (raw.rotate_every, secret) {
+        let complaint = Complaint::new(format!("the secret that {secret} gives can't be replaced by itself"))
+            .allowed("only without a shared secret");
+        check.conflict("keys.rotate_every", secret, complaint);
+    }
     let master_key_file = match (&raw.master_key_file, backend) {
         (Some(file), _) => check.path("keys.master_key_file", file),
         (None, typed::Backend::Sqlite(database)) => {
@@ -102,6 +117,8 @@ pub(super) fn keys(raw: &raw::Keys, backend: &typed::Backend, check: &Check<'_>)
     typed::Keys {
         master_key_file,
         create: raw.create.unwrap_or(is_embedded(backend)),
+        reload_every: raw.reload_every,
+        rotate_every: raw.rotate_every,
     }
 }
 

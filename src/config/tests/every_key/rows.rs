@@ -121,6 +121,8 @@ pub(super) const ROWS: &[Row] = &[
     row("store.cleanup_batch", "3", "cleanup_batch: 3", &["0", "100001"]),
     row("keys.master_key_file", "\"m\"", "master_key_file: \"/base/m\"", TEXT),
     row("keys.create", "false", "create: false", BOOL),
+    row("keys.reload_every", "\"3s\"", "reload_every: 3s", DURATION),
+    row("keys.rotate_every", "\"3h\"", "rotate_every: Some(10800s)", DURATION),
     row(
         "tokens.issuer",
         "\"https://id.example/x\"",
