@@ -5,6 +5,8 @@
 //! gone or they are revoked. It all happens in the background; a request finds the keys in memory.
 
 mod reload;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
