@@ -101,6 +101,7 @@ impl Store {
         now: Timestamp,
         plan: impl Fn(&[StoredKey]) -> (KeyChange, T) + Send + Sync,
     ) -> Result<T, StoreError> {
+        // Named after the first of those who took it.
         const TAKE_TURN: &str = "UPDATE turns SET taken = taken + 1 WHERE name = 'first_key'";
         const UPDATE: &str = "UPDATE signing_keys SET private_sealed = ?, not_before = ?, retires_at = ?, deleted_at = ? \
                               WHERE kid = ?";

@@ -96,8 +96,9 @@ impl Keyring {
         loop {
             let began = Instant::from_std(time::monotonic());
             let pause = match self.refresh(store, tokens, clock).await {
-                Ok(()) => self.reload_every,
-                Err(_) => self.reload_every.min(RETRY),
+                Ok(()) if tokens.key_count() > 0 => self.reload_every,
+                // Also without any: the revocation of the only one may come before its successor.
+                Ok(()) | Err(_) => self.reload_every.min(RETRY),
             };
             let wanted = async {
                 sleep_until(began + NUDGE_PAUSE).await;

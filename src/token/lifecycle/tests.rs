@@ -95,6 +95,17 @@ fn a_new_key_is_published_before_it_signs_and_those_before_it_verify_their_last_
 }
 
 #[test]
+fn a_new_key_is_published_for_longer_than_any_replica_may_take_to_read_it() {
+    let reload = |every: &str| {
+        let route = "upstreams.a.servers = 'builtin:whoami'\n[[routes]]\npath = '/'\nupstream = 'a'";
+        let toml = format!("keys.reload_every = '{every}'\n{route}");
+        crate::config::parse(&toml, std::path::Path::new("")).is_ok()
+    };
+    assert!(reload("60s") && !reload("61s"));
+    assert!(PUBLICATION >= Duration::from_secs(60) + super::JWKS_CACHE_LIFE + Duration::from_mins(1));
+}
+
+#[test]
 fn while_a_key_waits_no_other_is_made_unless_by_force_and_then_it_follows() {
     let (keys, made) = rotated(&[key(NOW - DAY, None)], Occasion::Wanted, NOW).unwrap();
     let waiting = made.unwrap();

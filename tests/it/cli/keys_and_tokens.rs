@@ -88,6 +88,89 @@ fn no_key_is_made_with_a_master_key_that_does_not_open_those_there() {
     assert_eq!(folder.json("keys list --json").as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn a_rotation_waits_for_the_one_before_it_unless_it_is_forced() {
+    let folder = Folder::new();
+    let first = folder.run("keys rotate");
+    assert_holds(&first.bad(1), &["cannot use the master key", "no master key"]);
+    folder.run("keys create").good();
+    let waiting = folder.run("keys rotate").good();
+    assert_holds(
+        &folder.run("keys rotate").bad(1),
+        &["cannot rotate the keys", waiting.trim(), "begins to sign at", "--force"],
+    );
+    let forced = folder.run("keys rotate --force").good();
+    let keys = folder.json("keys list --json");
+    let kids: Vec<&str> = keys
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["kid"].as_str().unwrap())
+        .collect();
+    assert_eq!(kids[1..], [waiting.trim(), forced.trim()]);
+    assert!(keys[0]["retires_at"].is_string() && keys[1]["retires_at"].is_string() && keys[2]["retires_at"].is_null());
+}
+
+#[test]
+fn a_revoked_key_is_replaced_and_listed_as_such() {
+    let folder = Folder::new();
+    let kid = folder.run("keys create").good().trim().to_owned();
+    assert_holds(&folder.run("keys revoke no-such").bad(1), &["no key no-such", &kid]);
+    // A name may begin with a dash.
+    assert_holds(&folder.run("keys revoke -no-such").bad(1), &["no key -no-such"]);
+    assert_holds(&folder.run("keys revoke a.b").bad(2), &["a.b"]);
+    let done = folder.run(&format!("keys revoke {kid}"));
+    assert_holds(&done.err, &["revoked", &kid, "every replica", "logins wait until then"]);
+    let successor = done.good().trim().to_owned();
+    let keys = folder.json("keys list --json");
+    assert_eq!(
+        (keys.as_array().unwrap().len(), &keys[0]["kid"]),
+        (1, &successor.as_str().into())
+    );
+    let keys = folder.json("keys list --all --json");
+    assert_eq!(
+        (&keys[0]["kid"], &keys[0]["state"]),
+        (&kid.as_str().into(), &"revoked".into())
+    );
+    assert_holds(&folder.run("keys list --all").good(), &[&kid, &successor, "revoked"]);
+}
+
+#[test]
+fn keys_are_sealed_anew_with_a_file_that_is_made_only_when_asked_for() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    let reseal = "keys reseal --new-master-key-file new.key";
+    assert_holds(&folder.run(reseal).bad(1), &["new master key", "new.key"]);
+    let same = "keys reseal --new-master-key-file data/master.key";
+    assert_holds(&folder.run(same).bad(1), &["sealed with the new master key already"]);
+    let done = folder.run(&format!("{reseal} --create"));
+    assert_holds(
+        &done.err,
+        &["1 signing key", "new.key", "data/master.key", "every replica"],
+    );
+    done.good();
+    assert!(is_private(&folder.path("new.key")));
+    let done = folder.run("check");
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert_holds(&done.out, &["does not open with this master key"]);
+    assert_holds(&folder.run(reseal).bad(1), &["already"]);
+    fs::rename(folder.path("new.key"), folder.path("data/master.key")).unwrap();
+    folder.run("check").good();
+    folder.run("keys rotate").good();
+}
+
+#[test]
+fn a_shared_secret_does_not_rotate() {
+    let folder = Folder::new();
+    let set =
+        "--set keys.rotate_every=90d --set tokens.algorithm=HS256 --set tokens.secret=0123456789abcdef0123456789abcdef";
+    let done = folder.run(&format!("check {set}"));
+    assert_holds(
+        &done.bad(78),
+        &["keys.rotate_every", "tokens.secret", "without a shared secret"],
+    );
+}
+
 /// Issues a token as the gateway of this folder would have at that time, with its first key made then if it had none. Gives the session
 /// too.
 async fn issue(folder: &Folder, now: Timestamp) -> (String, SessionId, Store) {

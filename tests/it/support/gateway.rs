@@ -131,6 +131,28 @@ impl TestGateway {
         self.database.as_deref().expect("this gateway is on MariaDB")
     }
 
+    /// Runs the program itself beside this gateway, with its configuration: whether it succeeded, its output, and what it
+    /// said beside. Its clock is the machine's.
+    pub(crate) async fn command(&self, args: &str) -> (bool, String, String) {
+        let file = self.dir.path().join("gateway.toml");
+        std::fs::write(&file, &self.toml).expect("a file in the test's folder");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command
+            .args(args.split_whitespace())
+            .current_dir(self.dir.path())
+            .env_clear();
+        command.envs(std::env::vars().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
+        let done = tokio::task::spawn_blocking(move || command.output()).await;
+        let done = done.expect("no panic").expect("the program runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (done.status.success(), text(done.stdout), text(done.stderr))
+    }
+
+    /// The path of a file in this gateway's folder.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// Stops the gateway and starts it again: all that it held in memory is gone. It listens on other ports then.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
