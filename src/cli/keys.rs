@@ -16,6 +16,7 @@ use super::resources::{Opened, with_current_store};
 use super::{say, table};
 use crate::config::{Algorithm, Config};
 use crate::id::KeyId;
+use crate::time::Clock;
 use crate::token::{
     MasterKey, NewKey, Occasion, Successor, create_key, load_or_create_master_key, reseal_keys, revoke_key, rotate_key,
 };
@@ -137,9 +138,9 @@ fn learned(config: &Config) -> Duration {
 }
 
 async fn revoke(opened: &Opened, kid: &KeyId, out: &mut dyn Write) -> Result<(), Failure> {
-    let Opened { config, store, now } = opened;
-    let algorithm = config.tokens.algorithm;
-    let revoked = revoke_key(store, &master(config)?, algorithm, kid, learned(config), *now).await;
+    let Opened { config, store, .. } = opened;
+    let (algorithm, clock) = (config.tokens.algorithm, Clock::system());
+    let revoked = revoke_key(store, &master(config)?, algorithm, kid, learned(config), &clock).await;
     let successor = revoked.context("cannot revoke the key")?;
     say(format_args!(
         "revoked {kid}: every replica refuses its tokens within revocation.poll_interval and one query"

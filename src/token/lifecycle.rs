@@ -18,7 +18,7 @@ use super::{CLOCK_SKEW, KeyError, MasterKey};
 use crate::config::Algorithm;
 use crate::id::KeyId;
 use crate::store::{Store, StoredKey};
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 pub use plan::{KeyState, key_states};
 
@@ -148,9 +148,11 @@ pub async fn revoke_key(
     algorithm: Algorithm,
     kid: &KeyId,
     learned: Duration,
-    now: Timestamp,
+    clock: &Clock,
 ) -> Result<Successor, KeyError> {
-    let key = make_aside(master, algorithm, now).await?;
+    let key = make_aside(master, algorithm, clock.now()).await?;
+    // Not from before it was made: that may have taken as long as the replicas are given.
+    let now = clock.now();
     store
         .change_keys(now, |keys| {
             plan::answered(plan::revocation(keys, master, kid, &key, learned, now))

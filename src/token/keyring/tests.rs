@@ -5,6 +5,7 @@ mod replica;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use replica::{Replica, wait};
 
 use crate::config::Algorithm;
@@ -153,7 +154,7 @@ async fn a_revoked_key_is_refused_and_its_successor_signs() {
     let token = replica.issue();
     let kid = replica.kids().await.remove(0);
     let (store, master, now) = (&replica.store, replica.master(), replica.now());
-    revoke_key(store, &master, Algorithm::EdDsa, &kid, LEARNED, now)
+    revoke_key(store, &master, Algorithm::EdDsa, &kid, LEARNED, &replica.clock)
         .await
         .unwrap();
     replica.blocklist.poll_once(store, now).await.unwrap();
@@ -165,7 +166,12 @@ async fn a_revoked_key_is_refused_and_its_successor_signs() {
     })
     .await;
     assert_eq!(replica.tokens.signing_with(replica.now()), None);
+    // Whoever logs in now waits.
+    let signing = replica.tokens.until_signing(&replica.clock);
+    tokio::pin!(signing);
+    assert!((&mut signing).now_or_never().is_none());
     replica.shift.advance(LEARNED);
+    signing.await;
     assert_eq!(replica.refusal(&replica.issue()), None);
     assert_eq!(replica.refusal(&token), Some(Refusal::Revoked));
     stop.send_replace(true);
