@@ -1,7 +1,9 @@
 //! `doorward keys` and `doorward tokens inspect`.
 
 use std::fs;
-use std::sync::Arc;
+use std::io::{BufRead as _, BufReader};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use doorward::config;
 use doorward::id::{SessionId, UserId};
@@ -10,6 +12,7 @@ use doorward::time::{Clock, Timestamp};
 use doorward::token::{Blocklist, MasterKey, Subject, Tokens, ensure_first_key, load_keys, revoke_until};
 
 use super::{CONFIG, Folder, assert_holds, is_private};
+use crate::support::DEADLINE;
 
 #[test]
 fn a_key_is_made_and_listed_without_its_private_part() {
@@ -157,6 +160,34 @@ fn keys_are_sealed_anew_with_a_file_that_is_made_only_when_asked_for() {
     fs::rename(folder.path("new.key"), folder.path("data/master.key")).unwrap();
     folder.run("check").good();
     folder.run("keys rotate").good();
+}
+
+#[test]
+fn a_gateway_whose_tokens_are_signed_with_another_algorithm_says_so() {
+    let folder = Folder::new();
+    folder.run("keys create").good();
+    let mut serve = folder
+        .command(["serve", "--set", "tokens.algorithm=ES256"])
+        .spawn()
+        .unwrap();
+    let (tell, told) = mpsc::channel();
+    let log = BufReader::new(serve.stderr.take().unwrap());
+    let reader = thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            // Nobody listens once the line has come.
+            let _ = tell.send(line);
+        }
+    });
+    let warning = loop {
+        let line = told.recv_timeout(DEADLINE).expect("a warning");
+        if line.contains("another algorithm") {
+            break line;
+        }
+    };
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+    reader.join().unwrap();
+    assert_holds(&warning, &["EdDSA", "ES256", "keys rotate"]);
 }
 
 #[test]
