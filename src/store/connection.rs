@@ -114,6 +114,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Sees to it that on a node of a Galera cluster each read, and each transaction, first waits until the node has applied
+    /// what the cluster had committed by then. Otherwise a node that lags behind, or was cut off and has not noticed yet,
+    /// shows an old state as if it were the present one, and a logout on another node would be missed.
+    async fn wait_for_the_cluster(&mut self) -> Result<(), Failure> {
+        // The variable is unknown to servers that were built without Galera.
+        let wsrep = self.row("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'", &[]).await?;
+        let on = wsrep.map(|row| row.text("Value")).transpose()?;
+        if on.as_deref() == Some("ON") {
+            self.run("SET SESSION wsrep_sync_wait = 1").await?;
+        }
+        Ok(())
+    }
+
     /// Says good-bye to the server, or writes SQLite's log back into its file.
     pub(super) async fn close(self) {
         // There is nothing to do about one that can't be closed: it is gone.
@@ -197,6 +210,7 @@ impl Connector {
             Self::MySql { options, session } => {
                 let mut connection = Connection::MySql(Box::new(options.connect().await?));
                 connection.run(session).await?;
+                connection.wait_for_the_cluster().await?;
                 Ok(connection)
             }
             Self::Sqlite(options) => Ok(Connection::Sqlite(Box::new(options.connect().await?))),

@@ -20,6 +20,7 @@
 mod chaos;
 mod court;
 mod fleet;
+mod galera;
 mod ledger;
 mod plan;
 mod random;
@@ -29,6 +30,7 @@ mod run;
 mod world;
 
 use std::io::Write;
+use std::time::Duration;
 
 use plan::Plan;
 use report::Report;
@@ -67,5 +69,17 @@ async fn a_logout_that_was_answered_holds_whatever_is_paused_or_killed() {
 #[ignore = "takes many minutes: tools/torture"]
 async fn a_logout_that_was_answered_holds_for_long() {
     let report = run::run(Plan::long(), World::mariadb().await).await;
+    assert_held(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes many minutes, and needs Galera: tools/torture --galera"]
+async fn a_logout_that_was_answered_holds_on_a_galera_cluster() {
+    let mut plan = Plan::long();
+    // Long enough for the others to go on without the one that stands still, and for it to come back and know nothing.
+    (plan.freeze, plan.calm.1) = (Duration::from_secs(25), Duration::from_secs(30));
+    // A cluster takes a while to find together again.
+    plan.settle = Duration::from_secs(15);
+    let report = run::run(plan, World::galera().await).await;
     assert_held(&report);
 }

@@ -17,6 +17,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
+const ROOT: &str = "root";
 /// Who may do everything there.
 const USER: &str = "doorward";
 /// Who may do all that a gateway needs, and does not write to a server that is read-only.
@@ -74,6 +75,11 @@ impl Database {
     /// The same for a user who does not write to a server that is read-only.
     pub(crate) fn plain_url(&self) -> String {
         format!("mysql://{PLAIN_USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    /// The same for the copy of it on another server.
+    pub(crate) fn url_on(&self, server: &Server) -> String {
+        format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}/{}", server.port, self.name)
     }
 
     /// The configuration that `store.url` stands for.
@@ -179,8 +185,13 @@ impl Server {
 
     /// Starts one with more settings, which win over ours.
     pub(crate) async fn start_with(settings: &[&str]) -> Self {
+        Self::start_as(ROOT, settings, "").await
+    }
+
+    /// Starts one as this user, with more settings, and with one that no longer counts once it has ended.
+    pub(crate) async fn start_as(user: &str, settings: &[&str], once: &str) -> Self {
         for _ in 0..3 {
-            if let Some(server) = Self::try_start(settings).await {
+            if let Some(server) = Self::try_start(user, settings, once).await {
                 return server;
             }
         }
@@ -188,7 +199,7 @@ impl Server {
     }
 
     /// `None` when it ended, as it does when somebody else took the port in the meantime.
-    async fn try_start(settings: &[&str]) -> Option<Self> {
+    async fn try_start(user: &str, settings: &[&str], once: &str) -> Option<Self> {
         let dir = tempfile::Builder::new()
             .prefix("doorward-mariadb")
             .tempdir()
@@ -198,15 +209,20 @@ impl Server {
         tokio::task::spawn_blocking(move || install(&made))
             .await
             .expect("the installation ran");
+        std::fs::write(dir.join("once"), once).expect("the folder takes a file");
+        if user != ROOT {
+            let given = Command::new("chown").args(["-R", user]).arg(&dir).status();
+            assert!(given.expect("chown runs").success(), "{user} can't be given a folder");
+        }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound address").port();
         drop(listener);
         let mut server = Self {
             port,
-            guard: spawn(&dir, port, settings),
+            guard: spawn(user, &dir, port, settings),
             dir,
         };
-        for _ in 0..600 {
+        for _ in 0..1200 {
             if connect(server.port, "mysql").await.is_ok() {
                 return Some(server);
             }
@@ -215,7 +231,7 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("MariaDB takes no connections within 30 s");
+        panic!("MariaDB takes no connections within 60 s");
     }
 
     /// Stops its clock: connections stay open and nothing answers, until [`Self::thaw`].
@@ -228,11 +244,19 @@ impl Server {
         self.signal("CONT");
     }
 
-    /// Ends it as a power cut would, until [`Self::revive`].
+    /// From now on it is started again whenever it ends.
+    pub(crate) fn keep(&self) {
+        self.mark("again");
+    }
+
+    fn mark(&self, name: &str) {
+        std::fs::write(self.dir.join(name), "").expect("the folder takes a file");
+    }
+
+    /// Ends it as a power cut would, until [`Self::revive`]. It is started again whenever it ends from now on.
     pub(crate) fn kill(&self) {
-        for mark in ["again", "hold"] {
-            std::fs::write(self.dir.join(mark), "").expect("the folder takes a file");
-        }
+        self.keep();
+        self.mark("hold");
         self.signal("KILL");
     }
 
@@ -246,6 +270,17 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("MariaDB does not come back within 60 s");
+    }
+
+    /// The value of one of its status variables, if it answers.
+    pub(crate) async fn status(&self, name: &str) -> Option<String> {
+        let mut connection = connect(self.port, "mysql").await.ok()?;
+        let query = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = ?";
+        sqlx::query_scalar(query)
+            .bind(name)
+            .fetch_optional(&mut connection)
+            .await
+            .ok()?
     }
 
     fn signal(&self, name: &str) {
@@ -305,19 +340,19 @@ fn install(dir: &Path) {
 }
 
 /// The server under a shell that kills it, and removes its folder, once nobody holds the other end of its input: that is
-/// when the test process is gone, also when it was killed. A server that ends is started again where the file `again` says
-/// so, once there is no file `hold`.
-fn spawn(dir: &Path, port: u16, settings: &[&str]) -> Child {
+/// when the test process is gone, also when it was killed. A server that ends is started again where there is a file `again`,
+/// once there is no file `hold`.
+fn spawn(user: &str, dir: &Path, port: u16, settings: &[&str]) -> Child {
     // A shell gives what it runs in the background an empty input: 3 is the real one. 4 is where a person reads.
     const GUARD: &str = r#"dir=$1; shift; trap '' INT TERM HUP XFSZ; exec 3<&0 4>&2 2>/dev/null
         (cat <&3 4>&-; : >"$dir/over"; kill -KILL $(cat "$dir/server")) & guard=$!
         while :; do
-            "$@" </dev/null 3<&- 4>&- >>"$dir/log" 2>&1 & server=$!; echo $server >"$dir/server"
+            "$@" $(cat "$dir/once") </dev/null 3<&- 4>&- >>"$dir/log" 2>&1 & server=$!; echo $server >"$dir/server"
             [ -e "$dir/over" ] && kill -KILL $server
             wait $server
             while [ -e "$dir/hold" ] && [ ! -e "$dir/over" ]; do sleep 0.05; done
             [ -e "$dir/again" ] && [ ! -e "$dir/over" ] || break
-            rm "$dir/again"
+            : >"$dir/once"; sleep 0.1
         done
         [ -e "$dir/over" ] || grep ERROR "$dir/log" >&4; rm -rf "$dir"; kill -KILL $guard"#;
     let server = program("mariadbd");
@@ -327,7 +362,7 @@ fn spawn(dir: &Path, port: u16, settings: &[&str]) -> Child {
         .arg(server.get_program())
         .args([
             "--no-defaults",
-            "--user=root",
+            &format!("--user={user}"),
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
         ])

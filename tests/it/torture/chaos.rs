@@ -75,7 +75,7 @@ impl Chaos {
                 self.ledger
                     .rest(random.between(self.plan.freeze / 20, self.plan.freeze))
                     .await;
-                victim.thaw();
+                victim.thaw().await;
                 self.ledger.recovered(done);
             } else {
                 let done = self.ledger.disturb(SERVER_KILL, served.collect());

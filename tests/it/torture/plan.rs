@@ -66,7 +66,7 @@ impl Plan {
             writers: setting("TORTURE_WRITERS", 8),
             users: setting("TORTURE_LOGOUTS", 20_000_usize).div_ceil(100),
             logins_per_user: 100,
-            rate: setting("TORTURE_RATE", 40.0),
+            rate: setting("TORTURE_RATE", 60.0),
             poll_interval,
             max_staleness: Duration::from_secs(10),
             bound: poll_interval + Duration::from_millis(setting("TORTURE_GRACE_MS", 250)),
@@ -77,7 +77,7 @@ impl Plan {
             ),
             freeze: Duration::from_secs(15),
             away: Duration::from_secs(5),
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs(2),
             calm: (Duration::from_secs(10), Duration::from_secs(40)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +23,8 @@ use crate::support::account::PASSWORD;
 
 /// How long it takes, after the last disturbance, until each gateway has refused each token, at the very most.
 const LAST_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a writer leaves a gateway alone that gave no answer.
+const AVOIDED_FOR: Duration = Duration::from_secs(10);
 /// How many users sign up, and log in, at once.
 const PREPARED_AT_ONCE: usize = 16;
 
@@ -75,6 +77,7 @@ pub(super) async fn run(plan: Plan, world: World) -> Report {
                 plan: plan.clone(),
                 http: client(plan.patience),
                 random: random.fork(),
+                avoided: vec![began; plan.gateways()],
             };
             tokio::spawn(writer.work())
         })
@@ -184,6 +187,8 @@ struct Writer {
     plan: Plan,
     http: reqwest::Client,
     random: Random,
+    /// Until when it asks each gateway nothing, as it did not answer.
+    avoided: Vec<Instant>,
 }
 
 impl Writer {
@@ -202,14 +207,27 @@ impl Writer {
         }
     }
 
+    /// One by chance, and as a load balancer would, mostly not one that gave no answer a moment ago.
     fn any_gateway(&mut self) -> usize {
-        self.random.below(self.plan.gateways())
+        let mut gateway = self.random.below(self.plan.gateways());
+        for _ in 0..self.plan.gateways() {
+            if self.avoided[gateway] <= monotonic() {
+                break;
+            }
+            gateway = self.random.below(self.plan.gateways());
+        }
+        gateway
+    }
+
+    fn avoid(&mut self, gateway: usize) {
+        self.avoided[gateway] = monotonic() + AVOIDED_FOR;
     }
 
     /// Before its logout a token passes, or all that is asked after it would mean nothing.
     async fn before(&mut self, token: &str) {
         let gateway = self.any_gateway();
         let Ok(answer) = tokio::time::timeout(self.plan.patience, self.court.ask(gateway, token)).await else {
+            self.avoid(gateway);
             return;
         };
         let mut tally = self.court.tally();
@@ -246,7 +264,10 @@ impl Writer {
                     self.court.tally().ended_unanswered += 1;
                     return;
                 }
-                0 | 503 => self.court.tally().retried += 1,
+                0 | 503 => {
+                    self.avoid(by);
+                    self.court.tally().retried += 1;
+                }
                 status => {
                     let detail = format!("gateway {by} answered {status} to a logout");
                     self.court.tally().surprise(detail);

@@ -10,8 +10,8 @@ pub(super) trait Victim: Send + Sync {
     fn serves(&self, gateway: usize) -> bool;
     /// Stops its clock (SIGSTOP).
     fn freeze(&self);
-    /// Lets it go on (SIGCONT).
-    fn thaw(&self);
+    /// Lets it go on (SIGCONT), and waits until it serves.
+    fn thaw(&self) -> BoxFuture<'_, ()>;
     /// Ends it as a power cut would (SIGKILL).
     fn kill(&self);
     /// Starts it again after that, and waits until it serves.
@@ -53,8 +53,9 @@ impl Victim for Server {
         Self::freeze(self);
     }
 
-    fn thaw(&self) {
+    fn thaw(&self) -> BoxFuture<'_, ()> {
         Self::thaw(self);
+        Box::pin(std::future::ready(()))
     }
 
     fn kill(&self) {
