@@ -153,8 +153,9 @@ fn of_mysql(error: &MySqlDatabaseError) -> Failure {
         // Lock wait timeout, deadlock (Galera: conflict at certification), record changed since it was read.
         1205 | 1213 | 1020 => Failure::Conflict(cause),
         1062 => Failure::Duplicate(cause),
-        // Too many connections, a Galera node that is not ready, shutdown, killed, interrupted.
-        1040 | 1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1317 | 1927 => Failure::Broken(cause),
+        // Too many connections, a Galera node that is not ready, shutdown, killed, a commit that failed (Galera: the node was
+        // cut off meanwhile), interrupted.
+        1040 | 1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1180 | 1317 | 1927 => Failure::Broken(cause),
         // Disk full, table full; read-only by an option, a transaction, or the engine.
         1021 | 1114 | 1290 | 1792 | 1836 => Failure::Final(StoreError::Unwritable(cause)),
         _ => Failure::Final(StoreError::Query(cause)),

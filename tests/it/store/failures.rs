@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use doorward::config::{Backend, MySqlTls};
 use doorward::secret::Secret;
-use doorward::store::{Store, StoreError};
+use doorward::store::{Store, StoreError, WriteUserError};
 use doorward::time::monotonic;
 
 use super::keys::key;
@@ -142,6 +142,20 @@ async fn connections_that_the_server_closed_are_replaced_without_an_error() {
         database.kill_connections().await;
         db.user(&format!("user{round}")).await;
     }
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_is_told_as_a_database_that_is_not_available() {
+    let db = Db::mariadb().await;
+    // What a Galera node says that was cut off from its cluster before the commit.
+    db.run(
+        "CREATE TRIGGER cut_off BEFORE INSERT ON users FOR EACH ROW \
+         SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1180, MESSAGE_TEXT = 'Not connected to Primary Component'",
+    )
+    .await;
+    let failed = db.store.create_user(&new_user("ann")).await;
+    let unavailable = matches!(failed, Err(WriteUserError::Store(StoreError::Unavailable(_))));
+    assert!(unavailable, "{failed:?}");
 }
 
 #[tokio::test]
