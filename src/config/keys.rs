@@ -81,12 +81,18 @@ pub(super) enum Shape {
 
 /// The table whose keys are names that the operator chooses.
 pub(super) const NAMED: &str = "upstreams";
-/// The list of tables.
-pub(super) const LISTED: &str = "routes";
+/// The lists of tables.
+pub(super) const LISTED: &[&str] = &["routes"];
+
+/// The list of tables that the key at this place stands in.
+pub(super) fn list_of(pattern: &str) -> Option<&'static str> {
+    let of = |list: &&&str| pattern.strip_prefix(**list).is_some_and(|rest| rest.starts_with("[]"));
+    LISTED.iter().find(of).copied()
+}
 
 /// What stands at this place; a name is written `NAME`, an element of a list `[]`.
 pub(super) fn shape(pattern: &str) -> Shape {
-    if pattern == LISTED {
+    if LISTED.contains(&pattern) {
         return Shape::Tables;
     }
     if let Some(key) = find(pattern) {
@@ -102,6 +108,11 @@ pub(super) fn shape(pattern: &str) -> Shape {
     } else {
         Shape::Unknown
     }
+}
+
+/// Whether a secret may stand at or within this place.
+pub(super) fn holds_secret(pattern: &str) -> bool {
+    all().any(|key| key.secret && key.path.starts_with(pattern))
 }
 
 /// The key at exactly this place.
@@ -146,7 +157,9 @@ fn below(path: &'static str, pattern: &str) -> Option<&'static str> {
 impl Key {
     /// The environment variable that sets the key, where one does.
     pub(super) fn variable(&self) -> Option<String> {
-        (!self.path.starts_with(LISTED)).then(|| format!("DOORWARD_{}", self.path.replace('.', "__").to_uppercase()))
+        list_of(self.path)
+            .is_none()
+            .then(|| format!("DOORWARD_{}", self.path.replace('.', "__").to_uppercase()))
     }
 
     /// The last part of the path.

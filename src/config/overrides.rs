@@ -128,6 +128,7 @@ fn show(pattern: &str, value: &str) -> String {
     match keys::find(pattern) {
         Some(key) if key.secret => mask::MASK.to_owned(),
         Some(key) if key.path == "store.url" => document::printable(&mask::mask_url(value)),
+        None if keys::holds_secret(pattern) => mask::MASK.to_owned(),
         Some(_) | None => document::printable(&mask::mask_userinfo(value)),
     }
 }
@@ -177,7 +178,7 @@ fn read(pattern: &str, path: &str, text: &str, place: &Place, report: &mut Repor
         }
         None => toml(
             report,
-            "a TOML list of tables: [{ path = \"/\", upstream = \"NAME\" }]".to_owned(),
+            format!("a TOML list of tables, as the [[{pattern}]] of a file would be"),
         ),
     }
 }

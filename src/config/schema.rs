@@ -42,7 +42,7 @@ pub(super) fn defaults() -> Layer {
     let mut root = Vec::new();
     for key in keys::all() {
         if !key.path.starts_with(keys::NAMED)
-            && !key.path.starts_with(keys::LISTED)
+            && keys::list_of(key.path).is_none()
             && let Some(node) = default(key)
         {
             let path: Vec<String> = key.path.split('.').map(str::to_owned).collect();
@@ -64,7 +64,9 @@ fn default(key: &keys::Key) -> Option<Node> {
 
 /// Adds the defaults of tables whose names are not known beforehand: each upstream, each route.
 pub(super) fn complete(values: &mut Dict) {
-    for (section, pattern) in [(keys::NAMED, "upstreams.NAME"), (keys::LISTED, "routes[]")] {
+    let named = std::iter::once((keys::NAMED, format!("{}.NAME.", keys::NAMED)));
+    let listed = keys::LISTED.iter().map(|list| (*list, format!("{list}[].")));
+    for (section, pattern) in named.chain(listed) {
         let tables: Vec<&mut Value> = match values.get_mut(section) {
             Some(Value::Dict(_, tables)) => tables.values_mut().collect(),
             Some(Value::Array(_, tables)) => tables.iter_mut().collect(),
@@ -74,7 +76,7 @@ pub(super) fn complete(values: &mut Dict) {
             let Value::Dict(_, table) = table else {
                 continue;
             };
-            for key in keys::all().filter(|key| key.path.starts_with(pattern)) {
+            for key in keys::all().filter(|key| key.path.starts_with(&pattern)) {
                 if let Some(node) = default(key)
                     && let Some(value) = leaf::check(key, key.path, &node, &mut Report::default())
                 {
@@ -108,18 +110,17 @@ impl Walk<'_> {
                 leaf::check(key, path, node, self.report)
             }
             (Shape::Table, Data::Table(entries)) => Some(self.table(pattern, path, entries)),
-            (Shape::Tables, Data::Array(items)) => Some(self.tables(path, items)),
+            (Shape::Tables, Data::Array(items)) => Some(self.tables(pattern, path, items)),
             (Shape::Table, _) => {
-                let written = if pattern == "routes[]" {
-                    "[[routes]]".to_owned()
-                } else {
-                    format!("[{path}]")
+                let written = match pattern.strip_suffix("[]") {
+                    Some(list) => format!("[[{list}]]"),
+                    None => format!("[{path}]"),
                 };
-                self.wrong_type(path, node, "a table", &written);
+                self.wrong_type(pattern, path, node, "a table", &written);
                 None
             }
             (Shape::Tables, _) => {
-                self.wrong_type(path, node, "a list of tables", &format!("[[{path}]]"));
+                self.wrong_type(pattern, path, node, "a list of tables", &format!("[[{path}]]"));
                 None
             }
             (Shape::Unknown, _) => None,
@@ -149,19 +150,19 @@ impl Walk<'_> {
         Value::from(values)
     }
 
-    fn tables(&mut self, path: &str, items: &[Node]) -> Value {
-        let mut tables = Vec::new();
+    fn tables(&mut self, pattern: &str, path: &str, items: &[Node]) -> Value {
+        let (mut tables, pattern) = (Vec::new(), format!("{pattern}[]"));
         for (index, item) in items.iter().enumerate() {
             let path = format!("{path}[{index}]");
             // A table that is wrong as a whole keeps its place, so that the ones behind it keep their index.
-            let table = self.value("routes[]", &path, item);
+            let table = self.value(&pattern, &path, item);
             tables.push(table.unwrap_or_else(|| Value::from(Dict::new())));
         }
         Value::from(tables)
     }
 
-    fn wrong_type(&mut self, path: &str, node: &Node, what: &str, written: &str) {
-        if keys::all().any(|key| key.secret && key.path.starts_with(path)) {
+    fn wrong_type(&mut self, pattern: &str, path: &str, node: &Node, what: &str, written: &str) {
+        if keys::holds_secret(pattern) {
             self.hide_all(node);
         } else {
             self.hide_sensitive(node);

@@ -63,17 +63,20 @@ pub(super) fn effective(merged: &Merged, config: &typed::Config, document: &Docu
             settings.extend(setting(key, &path, merged, config, document));
         }
     }
-    for index in 0..config.routes.len() {
-        for key in keys::all().filter(|key| key.path.starts_with(keys::LISTED)) {
-            let path = key.path.replace("[]", &format!("[{index}]"));
-            settings.extend(setting(key, &path, merged, config, document));
+    for list in keys::LISTED {
+        let count = merged.find(list).and_then(Value::as_array).map_or(0, <[Value]>::len);
+        for index in 0..count {
+            for key in keys::all().filter(|key| keys::list_of(key.path) == Some(list)) {
+                let path = key.path.replace("[]", &format!("[{index}]"));
+                settings.extend(setting(key, &path, merged, config, document));
+            }
         }
     }
     settings
 }
 
 fn is_repeated(key: &Key) -> bool {
-    key.path.starts_with(keys::NAMED) || key.path.starts_with(keys::LISTED)
+    key.path.starts_with(keys::NAMED) || keys::list_of(key.path).is_some()
 }
 
 fn setting(key: &Key, path: &str, merged: &Merged, config: &typed::Config, document: &Document) -> Option<Setting> {
