@@ -82,7 +82,7 @@ pub(super) enum Shape {
 /// The table whose keys are names that the operator chooses.
 pub(super) const NAMED: &str = "upstreams";
 /// The lists of tables.
-pub(super) const LISTED: &[&str] = &["routes"];
+pub(super) const LISTED: &[&str] = &["clients", "routes"];
 
 /// The list of tables that the key at this place stands in.
 pub(super) fn list_of(pattern: &str) -> Option<&'static str> {

@@ -22,6 +22,8 @@ pub(super) struct Config {
     pub(super) passwords: Passwords,
     pub(super) auth: Auth,
     pub(super) identity: Identity,
+    #[serde(default)]
+    pub(super) clients: Vec<Client>,
     pub(super) log: Log,
     #[serde(default)]
     pub(super) upstreams: BTreeMap<String, Upstream>,
@@ -141,6 +143,15 @@ pub(super) struct Auth {
 pub(super) struct Identity {
     pub(super) prefix: String,
     pub(super) forward_token: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Client {
+    pub(super) id: Option<String>,
+    pub(super) secret: Option<Secret<String>>,
+    pub(super) secret_file: Option<String>,
+    pub(super) allow: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,7 @@
 //! The configuration once it is valid. A value of these types needs no further check.
 
+mod client;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use ipnet::IpNet;
 use crate::rules::policy::Access;
 use crate::rules::route::Rule;
 use crate::secret::Secret;
+
+pub use client::{Client, ClientPermission};
 
 /// All that the gateway is told.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct Config {
     pub auth: Auth,
     /// The headers that tell an upstream who a request comes from.
     pub identity: IdentityHeaders,
+    /// Other services that may ask about tokens or revoke them.
+    pub clients: Vec<Client>,
     /// Logs.
     pub log: Log,
     /// The upstreams, by the order of their names; [`Route::upstream`] is an index into this.

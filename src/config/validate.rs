@@ -2,6 +2,7 @@
 //! other keys to judge. One module a section; everything that is wrong is reported.
 
 mod auth;
+mod clients;
 mod database_url;
 mod paths;
 mod routes;
@@ -33,6 +34,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
     let revocation = tokens::revocation(&raw.revocation, check);
     let identity = auth::identity(&raw.identity, check);
+    let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);
     let upstreams = upstreams::upstreams(&raw.upstreams, check);
     let routes = routes::routes(raw, auth.as_ref(), check);
@@ -46,6 +48,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         passwords: auth::passwords(&raw.passwords),
         auth: auth?,
         identity: identity?,
+        clients: clients?,
         log: log?,
         upstreams: upstreams?,
         routes: routes?,

@@ -295,6 +295,7 @@ fn config(directory: &TempDir) -> Config {
             prefix: "x-auth-".to_owned(),
             forward_token: false,
         },
+        clients: Vec::new(),
         log: config::Log {
             format: config::LogFormat::Text,
             filter: "info".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::Default::{Derived, Required, Unset, Value};
 use super::Kind::{Bool, Claims, Duration, Integer, Limit, List, OneOf, Size, Text};
-use super::{DAY, HOUR, KIB, Key, MIB, key, ms};
+use super::{DAY, HOUR, KIB, Key, MIB, key, ms, secret};
 
 /// `[server]` and `[admin]`.
 pub(super) static LISTENERS: &[Key] = &[
@@ -117,6 +117,29 @@ pub(super) static TRAFFIC: &[Key] = &[
         Bool,
         Value("false"),
         "Whether the upstream gets the `Authorization` header.",
+    ),
+    key(
+        "clients[].id",
+        Text("1 to 64 characters of a-z A-Z 0-9 - _ ."),
+        Required,
+        "What the client is called.",
+    ),
+    secret(
+        "clients[].secret",
+        "a string of at least 32 bytes, all printable ASCII",
+        "What it proves that with. It has to be here or in `secret_file`.",
+    ),
+    key(
+        "clients[].secret_file",
+        Text("the path of a file"),
+        Unset,
+        "A file with the secret; one newline at its end does not count.",
+    ),
+    key(
+        "clients[].allow",
+        List("\"introspect\" or \"revoke\""),
+        Value("[\"introspect\", \"revoke\"]"),
+        "What it may do: ask about tokens at `/auth/introspect`, end them at `/auth/revoke`.",
     ),
     key(
         "log.format",

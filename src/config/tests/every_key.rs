@@ -28,6 +28,9 @@ fn beside(key: &str) -> &'static str {
     match key {
         "store.password" => MYSQL,
         "tokens.secret" => "algorithm = \"HS256\"\n",
+        "clients[].id" => "secret = \"0123456789abcdef0123456789abcdef\"\n",
+        "clients[].secret" | "clients[].secret_file" => "id = \"reports\"\n",
+        "clients[].allow" => "id = \"reports\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n",
         "routes[].strip_prefix" => "path = \"/orders/all\"\n",
         _ => "",
     }
@@ -56,6 +59,7 @@ fn document(key: &str, value: &str) -> (String, usize) {
             let upstream = if name == "upstream" { "" } else { "upstream = \"a\"\n" };
             format!("[upstreams.a]\nservers = \"builtin:whoami\"\n[[routes]]\n{path}{upstream}{setting}\n")
         }
+        "clients[]" => format!("{ROUTES}\n[[clients]]\n{beside}{setting}\n"),
         section => format!("{ROUTES}\n[{section}]\n{beside}{setting}\n"),
     };
     let line = 1 + text.lines().position(|line| line == setting).unwrap();

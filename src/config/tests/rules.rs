@@ -194,3 +194,38 @@ fn a_body_limit_is_inherited_and_can_be_lifted() {
     let limits: Vec<_> = config.routes.iter().map(|route| route.max_body).collect();
     assert_eq!(limits, [None, Some(1 << 20)]);
 }
+
+#[test]
+fn a_client_has_an_id_of_its_own_and_one_secret() {
+    let secret = "s".repeat(32);
+    let twice = format!(
+        "[[clients]]\nid = 'a'\nsecret = '{secret}'\n[[clients]]\nid = 'A'\nsecret = '{secret}'\n\
+         [[clients]]\nid = 'a'\nsecret = '{secret}'\n"
+    );
+    let error = only_error(&twice);
+    assert_eq!((error.line(), error.key()), (Some(8), "clients[2].id"));
+    assert!(error.to_string().contains("2 | id = 'a'"), "{error}");
+    let error = only_error("[[clients]]\nid = 'a'\n");
+    assert_eq!((error.key(), error.message()), ("clients[0].secret", "missing"));
+    let error = only_error(&format!("[[clients]]\nsecret = '{secret}'\n"));
+    assert_eq!((error.key(), error.message()), ("clients[0].id", "missing"));
+    let both = format!("[[clients]]\nid = 'a'\nsecret = '{secret}'\nsecret_file = 's'\n");
+    let error = Case::with_routes(&both).file("s", secret.as_bytes()).only_error();
+    assert_eq!((error.line(), error.key()), (Some(3), "clients[0].secret"));
+}
+
+#[test]
+fn a_client_s_secret_is_taken_from_its_file_without_the_newline() {
+    let case = Case::with_routes("[[clients]]\nid = 'a'\nsecret_file = 's'\n");
+    let load = |bytes: &[u8]| {
+        std::fs::write(case.path("s"), bytes).unwrap();
+        case.load()
+    };
+    let secret = "0123456789abcdef0123456789abcdef";
+    let loaded = load(format!("{secret}\n").as_bytes()).unwrap();
+    assert_eq!(loaded.config.clients[0].secret.expose(), secret);
+    for bad in [&secret.as_bytes()[1..], &[7; 32], &[0xff; 32]] {
+        let errors = load(bad).unwrap_err();
+        assert_eq!(errors.errors()[0].key(), "clients[0].secret_file", "{errors}");
+    }
+}

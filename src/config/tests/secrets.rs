@@ -47,6 +47,17 @@ fn a_secret_in_the_file_is_not_shown_whatever_is_wrong() {
         "[tokens]\nsecrets = 'SECRET'",
         "[tokens]\nshared_key = 'SECRET'",
         "[tokens.secret]\na = 'SECRET'",
+        "[[clients]]\nid = 'a'\nsecret = 'SECRET'",
+        "[[clients]]\nid = 'a'\nsecret = ['SECRET']",
+        "[[clients]]\nid = 'a'\nsecret = 'SECRET'\nsecret_file = 's'",
+        "[[clients]]\nid = 'a'\nsecret = 'SECRET\u{e9}'",
+        "[[clients]]\nid = 'a b'\nsecret = 'SECRET'",
+        "[[clients]]\nid = 'a'\nsecrte = 'SECRET'",
+        "[clients]\nid = 'a'\nsecret = 'SECRET'",
+        "clients = ['SECRET']",
+        "clients = { a = 'SECRET' }",
+        "clients = 'SECRET'",
+        "[[cleints]]\nid = 'a'\nsecret = 'SECRET'",
         "[store]\nurl = 'mysql://a:SECRET@b/c'",
         "[store]\nurl = 'mysql://a:SECRET@b/c'\npassword = 'SECRET'",
         "[store]\nurl = 'mysql://a:SECRET@b'",
@@ -87,6 +98,11 @@ fn a_secret_in_the_environment_or_an_option_is_not_shown() {
         ("store.url", format!("mysql://a:{SECRET}")),
         ("tokens.secret", SECRET.to_owned()),
         ("tokens.secret", format!("[{SECRET}")),
+        ("clients", format!("[{{ id = 'a', secret = '{SECRET}' }}]")),
+        ("clients", format!("[{{ id = 'a b', secret = '{SECRET}' }}]")),
+        ("clients", format!("['{SECRET}']")),
+        ("clients", SECRET.to_owned()),
+        ("clients.secret", SECRET.to_owned()),
         ("nothing", SECRET.to_owned()),
         ("upstreams.a.servers", format!("http://a:{SECRET}@b")),
         ("upstreams.a.servers", format!("['http://a:{SECRET}@b")),
@@ -108,6 +124,8 @@ fn a_secret_in_a_file_of_its_own_is_not_shown() {
         "[store]\nurl = 'mysql://a@b/c'\npassword_file = 's'\n",
         "[tokens]\nalgorithm = 'HS512'\nsecret_file = 's'\n",
         "[tokens]\nalgorithm = 'HS256'\nsecret_file = 's'\n",
+        "[[clients]]\nid = 'a'\nsecret_file = 's'\n",
+        "[[clients]]\nid = 'a b'\nsecret_file = 's'\n",
     ] {
         let seen = seen(&Case::with_routes(text).file("s", secret.as_bytes()));
         assert!(!seen.contains("hunter2"), "{text}\n{seen}");
@@ -118,12 +136,16 @@ fn a_secret_in_a_file_of_its_own_is_not_shown() {
 fn the_effective_settings_mask_secrets() {
     let case = Case::with_routes(
         "[store]\nurl = 'mysql://a@b/c'\npassword = 'hunter2'\n[tokens]\nalgorithm = 'HS256'\nsecret = '\
-         hunter2-hunter2-hunter2-hunter2-hunter2'\n",
+         hunter2-hunter2-hunter2-hunter2-hunter2'\n[[clients]]\nid = 'a'\nsecret = \
+         'hunter2-hunter2-hunter2-hunter2-hunter2'\n",
     );
     let settings = case.load().unwrap().effective;
     let value = |key| &settings.iter().find(|setting| setting.key == key).unwrap().value;
     assert_eq!(value("store.password"), "\"[secret]\"");
     assert_eq!(value("tokens.secret"), "\"[secret]\"");
+    assert_eq!(value("clients[0].id"), "\"a\"");
+    assert_eq!(value("clients[0].secret"), "\"[secret]\"");
+    assert_eq!(value("clients[0].allow"), "[\"introspect\", \"revoke\"]");
     let case = Case::with_routes("store.url = 'mysql://a:hunter2@b/c'\n");
     let settings = case.load().unwrap().effective;
     let url = settings.iter().find(|setting| setting.key == "store.url").unwrap();

@@ -225,6 +225,30 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     row("identity.forward_token", "true", "forward_token: true", BOOL),
+    row(
+        "clients[].id",
+        "\"reports.v2_a-B\"",
+        "id: \"reports.v2_a-B\"",
+        &["\"\"", "\"a b\"", "\"a:b\"", "\"caf\u{e9}\"", "1", "[\"a\"]"],
+    ),
+    row(
+        "clients[].secret",
+        "\"0123456789abcdef0123456789abcdef\"",
+        "id: \"reports\", secret: [secret]",
+        &[
+            "\"0123456789abcdef0123456789abcde\"",
+            "\"0123456789abcdef0123456789abcdef\u{e9}\"",
+            "12345678901234567",
+            "[]",
+        ],
+    ),
+    row("clients[].secret_file", "", "", &["1", "\"/nowhere/at/all\""]),
+    row(
+        "clients[].allow",
+        "\"revoke\"",
+        "allow: [Revoke]",
+        &["\"all\"", "[]", "[\"introspect\", \"introspect\"]", "1", "[1]"],
+    ),
     row("log.format", "\"json\"", "format: Json", WORD),
     row(
         "log.filter",
