@@ -15,6 +15,8 @@ on_both!(
     a_hundred_rotations_of_one_token_at_once_leave_one_session_with_one_token,
     an_unknown_or_expired_refresh_token_is_refused,
     a_refresh_token_does_not_outlive_its_session,
+    a_refresh_token_is_looked_at_without_being_used,
+    what_ends_a_session_or_disables_its_user_shows_at_the_refresh_token,
     rotations_and_new_roles_leave_no_token_with_old_roles,
 );
 
@@ -194,6 +196,43 @@ async fn a_refresh_token_does_not_outlive_its_session(db: &Db) {
         .await
         .unwrap();
     assert!(matches!(late, Refreshed::Refused), "{late:?}");
+}
+
+async fn a_refresh_token_is_looked_at_without_being_used(db: &Db) {
+    let ann = db.user("ann").await;
+    let id = db.session(&ann, 1).await;
+    let look = async |token: u8| db.store.refresh_token(&[token; 32]).await.unwrap();
+    assert_eq!(look(2).await, None);
+    for _ in 0..2 {
+        let held = look(1).await.unwrap();
+        assert_eq!((held.session, held.user, &held.email), (id, ann.id, &ann.email));
+        assert_eq!((held.issued_at, held.expires_at), (NOW, later(1000)));
+        assert!(held.is_live(later(999)) && !held.is_live(later(1000)));
+    }
+    let at = later(10);
+    let done = db.store.rotate_refresh_token(&rotation(1, 2, at)).await.unwrap();
+    assert!(matches!(done, Refreshed::Rotated { .. }), "{done:?}");
+    let (used, next) = (look(1).await.unwrap(), look(2).await.unwrap());
+    assert!(used.consumed && !used.is_live(at) && !used.session_ended);
+    assert!(next.is_live(at) && next.issued_at == at);
+}
+
+async fn what_ends_a_session_or_disables_its_user_shows_at_the_refresh_token(db: &Db) {
+    let (ann, bob) = (db.user("ann").await, db.user("bob").await);
+    let id = db.session(&ann, 1).await;
+    db.session(&ann, 2).await;
+    db.session(&bob, 3).await;
+    let look = async |token: u8| db.store.refresh_token(&[token; 32]).await.unwrap();
+    db.store.end_session(ann.id, id, later(900), NOW).await.unwrap();
+    let held = look(1).await.unwrap();
+    assert!(held.session_ended && !held.is_live(NOW));
+    assert!(look(2).await.unwrap().is_live(NOW));
+    db.store.disable_user(ann.id, later(900), NOW).await.unwrap();
+    let held = look(2).await.unwrap();
+    assert!(held.user_disabled && !held.is_live(NOW));
+    assert!(look(3).await.unwrap().is_live(NOW));
+    db.store.delete_user(bob.id, None, later(900), NOW).await.unwrap();
+    assert_eq!(look(3).await, None);
 }
 
 async fn rotations_and_new_roles_leave_no_token_with_old_roles(db: &Db) {
