@@ -1,6 +1,7 @@
-//! The endpoints that we own: sign up, log in, refresh, log out, the user's account and sessions, keys and metadata.
+//! The endpoints that we own: sign up, log in, refresh, log out, the user's account and sessions, keys and metadata, and
+//! what other services ask about tokens.
 //!
-//! One file each, around what they share: bodies (`body`), callers (`caller`), failures (`error`). What is in
+//! One file each, around what they share: bodies (`body`, `form`), callers (`caller`), failures (`error`). What is in
 //! `endpoints` is at once the router and the OpenAPI document. A success that takes something away (a logout, a changed
 //! password, a deleted account) is answered after the store has committed it and this replica enforces it.
 
@@ -8,9 +9,12 @@ mod answer;
 mod begin;
 mod body;
 mod caller;
+mod client;
 mod docs;
 mod endpoints;
 mod error;
+mod form;
+mod introspect;
 mod jwks;
 mod login;
 mod logout;
@@ -21,6 +25,7 @@ mod ping;
 mod refresh;
 mod refresh_token;
 mod revoke;
+mod revoke_token;
 mod sessions;
 mod signup;
 mod user;
@@ -77,7 +82,7 @@ pub struct ClientAddress(pub IpAddr);
 pub fn router(state: AuthState) -> axum::Router {
     let prefix = state.config.auth.path.clone();
     let mut by_path: BTreeMap<String, (Vec<String>, MethodRouter<AuthState>)> = BTreeMap::new();
-    for endpoint in endpoints::all(state.config.auth.docs) {
+    for endpoint in endpoints::all(state.config.auth.docs, !state.config.clients.is_empty()) {
         let (methods, routes) = by_path.entry(endpoint.path).or_default();
         methods.push(endpoint.method.to_string());
         if endpoint.method == http::Method::GET {
@@ -94,7 +99,10 @@ pub fn router(state: AuthState) -> axum::Router {
     router
         .fallback(|| async { Failure::new(Code::NotFound, "no endpoint is at this path") })
         .layer(map_response(finish))
-        .layer(Extension(Arc::new(docs::Documents::new(&prefix))))
+        .layer(Extension(Arc::new(docs::Documents::new(
+            &prefix,
+            !state.config.clients.is_empty(),
+        ))))
         .with_state(state)
 }
 

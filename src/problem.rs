@@ -55,6 +55,8 @@ codes! {
     AmbiguousPath = "ambiguous_path", BAD_REQUEST, "Ambiguous path";
     /// The body is not the JSON that the endpoint takes.
     Malformed = "malformed", BAD_REQUEST, "Malformed request body";
+    /// The request of another service is not what the endpoint takes.
+    InvalidRequest = "invalid_request", BAD_REQUEST, "Request not valid";
     /// The client asks for a protocol that the route does not relay.
     UpgradeRefused = "upgrade_refused", BAD_REQUEST, "Upgrade refused";
     /// No token was sent.
@@ -69,6 +71,10 @@ codes! {
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "E-mail or password not accepted";
     /// The refresh token is unknown, expired, used before, or of an ended session.
     InvalidRefreshToken = "invalid_refresh_token", UNAUTHORIZED, "Refresh token not accepted";
+    /// Another service did not prove who it is.
+    InvalidClient = "invalid_client", UNAUTHORIZED, "Client not accepted";
+    /// Another service may not do this.
+    UnauthorizedClient = "unauthorized_client", FORBIDDEN, "Client not allowed";
     /// The identity lacks a role or claim that the route asks for.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
     /// Accounts are made by the operator only.
@@ -134,6 +140,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
     allow: Option<HeaderValue>,
     close: bool,
+    oauth: bool,
 }
 
 /// An error (RFC 9457).
@@ -155,6 +162,10 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldError],
+    /// Where other services ask: the error in the terms of RFC 6749, section 5.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "invalid_client")]
+    error: Option<&'a str>,
 }
 
 impl Problem {
@@ -167,6 +178,7 @@ impl Problem {
             retry_after: None,
             allow: None,
             close: false,
+            oauth: false,
         }
     }
 
@@ -176,6 +188,13 @@ impl Problem {
         let mut problem = Self::new(Code::InvalidFields, "see `errors` for each field");
         problem.errors = errors;
         problem
+    }
+
+    /// Adds the member `error` (RFC 6749, section 5.2), which a client of OAuth looks for.
+    #[must_use]
+    pub fn in_oauth(mut self) -> Self {
+        self.oauth = true;
+        self
     }
 
     /// Adds `Retry-After` (RFC 9110, section 10.2.3), rounded up to whole seconds, at least one.
@@ -221,6 +240,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             errors: &self.errors,
+            error: self.oauth.then(|| self.oauth_error()),
         };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::new(Bytes::from(bytes));
@@ -251,12 +271,24 @@ impl Problem {
         response
     }
 
-    /// The challenge of RFC 6750, section 3: no `error` when no token was sent.
+    /// The error in the words that OAuth has for it (RFC 6749, sections 4.1.2.1 and 5.2).
+    fn oauth_error(&self) -> &'static str {
+        match self.code.status() {
+            StatusCode::UNAUTHORIZED => "invalid_client",
+            StatusCode::FORBIDDEN => "unauthorized_client",
+            StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request",
+        }
+    }
+
+    /// The challenge of RFC 6750, section 3: no `error` when no token was sent. Or of RFC 7617, section 2, for a client.
     fn challenge(&self) -> Option<HeaderValue> {
         let error = match self.code {
             Code::TokenMissing => {
                 return HeaderValue::try_from(format!("Bearer realm=\"{REALM}\"")).ok();
             }
+            Code::InvalidClient => return HeaderValue::try_from(format!("Basic realm=\"{REALM}\"")).ok(),
             Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked => "invalid_token",
             Code::Forbidden => "insufficient_scope",
             _ => return None,
@@ -272,6 +304,22 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_of_oauth_finds_the_error_in_its_own_words() {
+        let error = |code| {
+            let response = Problem::new(code, "").in_oauth().render();
+            let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+            body["error"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(error(Code::InvalidClient), "invalid_client");
+        assert_eq!(error(Code::UnauthorizedClient), "unauthorized_client");
+        assert_eq!(error(Code::StoreUnavailable), "temporarily_unavailable");
+        assert_eq!(error(Code::Internal), "server_error");
+        assert_eq!(error(Code::BodyTooLarge), "invalid_request");
+        let other = Problem::new(Code::InvalidRequest, "").render();
+        assert!(!String::from_utf8_lossy(other.body()).contains("\"error\""));
+    }
 
     #[test]
     fn every_code_has_a_name_of_its_own() {

@@ -240,6 +240,18 @@ impl Tokens {
         Some((key.algorithm(), key.not_before()))
     }
 
+    /// Judges the text alone: a token that a key of ours signed, in its time or not, revoked or not. Nobody is let in by
+    /// that; it is for who wants to end a token.
+    pub fn read(&self, token: &str) -> Result<Verified, Refusal> {
+        verify::verify(&self.settings, &self.keys.load(), token)
+    }
+
+    /// Whether no replica accepts the token any more, whatever its leeway, and though its clock may be behind ours.
+    #[must_use]
+    pub fn is_over_everywhere(&self, token: &Verified, now: Timestamp) -> bool {
+        now >= token.expires_at + MAX_LEEWAY + CLOCK_SKEW
+    }
+
     /// The public keys as a JWK Set (RFC 7517, section 5), in JSON. Shared secrets are never in it.
     #[must_use]
     pub fn jwks(&self) -> Bytes {

@@ -171,16 +171,20 @@ impl<S: Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        check_media_type(&parts.headers)?;
+        check_media_type(&parts.headers, "application/json")?;
         let text = read(body).await?;
         let members = json::object(&text).map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
         Ok(Self::new(members))
     }
 }
 
-/// Only `application/json`, in UTF-8 if it says so at all: a form of another site can't send that without being asked first.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let unsupported = || Failure::new(Code::UnsupportedMediaType, "expected Content-Type: application/json");
+/// Only this type, in UTF-8 if it says so at all. Where that is `application/json`, a form of another site can't send it
+/// without being asked first.
+pub(super) fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Failure> {
+    let unsupported = || {
+        let detail = format!("expected Content-Type: {expected}");
+        Failure::from(Problem::new(Code::UnsupportedMediaType, detail))
+    };
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Failure::new(
             Code::UnsupportedMediaType,
@@ -193,20 +197,20 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     };
     let text = value.to_str().map_err(|_| unsupported())?;
     let mut parts = text.split(';').map(str::trim);
-    let json = parts
+    let right = parts
         .next()
-        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+        .is_some_and(|essence| essence.eq_ignore_ascii_case(expected));
     let utf8 = parts.all(|parameter| match parameter.split_once('=') {
         Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
             value.trim_matches('"').eq_ignore_ascii_case("utf-8")
         }
         Some(_) | None => true,
     });
-    if json && utf8 { Ok(()) } else { Err(unsupported()) }
+    if right && utf8 { Ok(()) } else { Err(unsupported()) }
 }
 
 /// The whole body. What is too long by its own account is not waited for.
-async fn read(body: Body) -> Result<bytes::Bytes, Failure> {
+pub(super) async fn read(body: Body) -> Result<bytes::Bytes, Failure> {
     let too_large = || Failure::new(Code::BodyTooLarge, "expected at most 8 KiB");
     if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
         return Err(too_large());
@@ -294,7 +298,7 @@ mod tests {
             for value in values {
                 headers.append(header::CONTENT_TYPE, value.parse().unwrap());
             }
-            check_media_type(&headers).is_ok()
+            check_media_type(&headers, "application/json").is_ok()
         };
         for good in [
             "application/json",
@@ -335,6 +339,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         headers.insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert!(check_media_type(&headers).is_err());
+        assert!(check_media_type(&headers, "application/json").is_err());
     }
 }

@@ -6,7 +6,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use utoipa::openapi::path::{HttpMethod, Operation};
 
-use super::{AuthState, docs, jwks, login, logout, metadata, password, ping, refresh, sessions, signup, user};
+use super::{
+    AuthState, docs, introspect, jwks, login, logout, metadata, password, ping, refresh, revoke_token, sessions,
+    signup, user,
+};
 
 /// An endpoint.
 pub(super) struct Endpoint {
@@ -20,8 +23,8 @@ pub(super) struct Endpoint {
     pub(super) route: MethodRouter<AuthState>,
 }
 
-/// Every endpoint, with or without those that describe the others.
-pub(super) fn all(with_docs: bool) -> Vec<Endpoint> {
+/// Every endpoint, with or without those that describe the others, and those for other services.
+pub(super) fn all(with_docs: bool, with_clients: bool) -> Vec<Endpoint> {
     let mut all = vec![
         endpoint("service", ping::__path_ping, ping::ping),
         endpoint("session", signup::__path_signup, signup::signup),
@@ -37,6 +40,14 @@ pub(super) fn all(with_docs: bool) -> Vec<Endpoint> {
         endpoint("metadata", jwks::__path_jwks, jwks::jwks),
         endpoint("metadata", metadata::__path_metadata, metadata::metadata),
     ];
+    if with_clients {
+        all.push(endpoint(
+            "client",
+            introspect::__path_introspect,
+            introspect::introspect,
+        ));
+        all.push(endpoint("client", revoke_token::__path_revoke, revoke_token::revoke));
+    }
     if with_docs {
         all.push(endpoint("service", docs::__path_openapi, docs::openapi));
         all.push(endpoint("service", docs::__path_page, docs::page));

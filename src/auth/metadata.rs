@@ -9,10 +9,13 @@ use utoipa::ToSchema;
 use super::AuthState;
 use super::jwks::CACHEABLE;
 
+/// How other services authenticate (RFC 7591, section 2).
+const CLIENT_AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
 /// Metadata in the terms of RFC 8414, section 2, and of `OpenID` Connect Discovery 1.0, section 3.
 ///
-/// It says only what is true: the endpoints here take JSON and not OAuth's forms, and no id tokens are issued, so none of
-/// the members for these is there.
+/// It says only what is true: nobody logs in by OAuth here and no id tokens are issued, so none of the members for these is
+/// there.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuerMetadata)]
 pub(super) struct MetadataBody {
@@ -26,6 +29,22 @@ pub(super) struct MetadataBody {
     response_types_supported: [&'static str; 0],
     /// Empty: there is no token endpoint in OAuth's sense. Unsaid, it would mean `authorization_code` and `implicit`.
     grant_types_supported: [&'static str; 0],
+    /// Where other services ask about a token (RFC 7662), if any may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri", nullable = false)]
+    introspection_endpoint: Option<String>,
+    /// How they authenticate there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
+    introspection_endpoint_auth_methods_supported: Option<[&'static str; 2]>,
+    /// Where other services end a token (RFC 7009), if any may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri", nullable = false)]
+    revocation_endpoint: Option<String>,
+    /// How they authenticate there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
+    revocation_endpoint_auth_methods_supported: Option<[&'static str; 2]>,
     /// `sub` is the same for everybody who sees a token.
     subject_types_supported: [&'static str; 1],
     /// Where the endpoints that there are, are described.
@@ -48,10 +67,15 @@ pub(super) async fn metadata(
 ) -> ([(header::HeaderName, HeaderValue); 1], Json<MetadataBody>) {
     let issuer = state.config.tokens.issuer.clone();
     let base = public_base(&issuer, &state.config.auth.path);
+    let with_clients = !state.config.clients.is_empty();
     let body = MetadataBody {
         jwks_uri: format!("{base}/.well-known/jwks.json"),
         response_types_supported: [],
         grant_types_supported: [],
+        introspection_endpoint: with_clients.then(|| format!("{base}/introspect")),
+        introspection_endpoint_auth_methods_supported: with_clients.then_some(CLIENT_AUTH_METHODS),
+        revocation_endpoint: with_clients.then(|| format!("{base}/revoke")),
+        revocation_endpoint_auth_methods_supported: with_clients.then_some(CLIENT_AUTH_METHODS),
         subject_types_supported: ["public"],
         service_documentation: state.config.auth.docs.then(|| format!("{base}/docs")),
         issuer,

@@ -6,11 +6,14 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::endpoints::{self, Endpoint};
-use super::{answer, jwks, login, metadata, password, ping, refresh, sessions, signup, user};
+use super::{answer, introspect, jwks, login, metadata, password, ping, refresh, sessions, signup, user};
 use crate::problem::{FieldError, ProblemBody};
 
 /// How a problem is named among the schemas.
 const PROBLEM: &str = "Problem";
+
+/// How the authentication of other services is named among the security schemes, and what their endpoints are tagged.
+const CLIENT: &str = "client";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +32,8 @@ const PROBLEM: &str = "Problem";
         answer::TokensBody,
         answer::UserBody,
         sessions::SessionBody,
+        introspect::TokenOfClient,
+        introspect::Introspection,
         jwks::JwkSet,
         metadata::MetadataBody,
         FieldError,
@@ -37,22 +42,35 @@ const PROBLEM: &str = "Problem";
     tags(
         (name = "session", description = "Begin, continue and end sessions."),
         (name = "user", description = "The caller's own account."),
+        (name = "client", description = "For other services, which authenticate as one of `[[clients]]`."),
         (name = "metadata", description = "What others need to verify tokens."),
         (name = "service", description = "About the endpoints themselves."),
     ),
 )]
 struct Frame;
 
-/// The document, with every endpoint below `auth_path`.
+/// The document, with every endpoint below `auth_path` that a configuration may bring.
 #[must_use]
 pub fn openapi(auth_path: &str) -> openapi::OpenApi {
+    document(auth_path, true)
+}
+
+/// The document, with or without the endpoints for other services.
+pub(super) fn document(auth_path: &str, with_clients: bool) -> openapi::OpenApi {
     let mut document = Frame::openapi();
     let components = document.components.get_or_insert_default();
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.bearer_format = Some("JWT".to_owned());
     bearer.description = Some("An access token, in one `Authorization` header.".to_owned());
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    for endpoint in endpoints::all(true) {
+    let mut basic = Http::new(HttpAuthScheme::Basic);
+    basic.description = Some(
+        "A client's id and secret, each form-encoded (RFC 6749, section 2.3.1); or both in the body, as `client_id` and \
+         `client_secret`."
+            .to_owned(),
+    );
+    components.add_security_scheme(CLIENT, SecurityScheme::Http(basic));
+    for endpoint in endpoints::all(true, with_clients) {
         let Endpoint {
             method,
             path,
@@ -82,11 +100,33 @@ fn documented(method: &http::Method) -> HttpMethod {
     }
 }
 
+/// The failures of endpoints for other services, which take a form and no token.
+const OF_CLIENTS: [(&str, &str); 4] = [
+    (
+        "400",
+        "`invalid_request`: `token` is missing, a parameter is there twice, the client authenticates in two ways, or the \
+         body is no form.",
+    ),
+    ("401", "`invalid_client`: the id or the secret is missing or not right."),
+    ("403", "`unauthorized_client`: `clients.allow` does not name this."),
+    (
+        "415",
+        "`unsupported_media_type`: the body is not `application/x-www-form-urlencoded`.",
+    ),
+];
+
 /// Adds the failures that an endpoint has because it reads a body, wants a token or asks the store; and gives every
 /// failure the body that it has.
 fn complete(operation: &mut Operation) {
+    let client = operation
+        .tags
+        .as_ref()
+        .is_some_and(|tags| tags.iter().any(|tag| tag == CLIENT));
     let (body, token) = (operation.request_body.is_some(), operation.security.is_some());
     let mut common = Vec::new();
+    if client {
+        common.extend(OF_CLIENTS);
+    }
     if body {
         common.extend([
             (
@@ -99,11 +139,13 @@ fn complete(operation: &mut Operation) {
             ),
             ("413", "`body_too_large`: the body is larger than 8 KiB."),
             ("415", "`unsupported_media_type`: the body is not `application/json`."),
-            (
-                "422",
-                "`invalid_fields`: `errors` names every field that is not acceptable.",
-            ),
         ]);
+    }
+    if body && !client {
+        common.push((
+            "422",
+            "`invalid_fields`: `errors` names every field that is not acceptable.",
+        ));
     }
     if token {
         common.push((
@@ -203,6 +245,28 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), count, "{ids:?}");
+    }
+
+    #[test]
+    fn endpoints_for_other_services_take_a_form_from_a_client() {
+        let document = document();
+        assert_eq!(document["components"]["securitySchemes"]["client"]["scheme"], "basic");
+        for path in ["/auth/introspect", "/auth/revoke"] {
+            let operation = &document["paths"][path]["post"];
+            assert!(operation["security"][0]["client"].is_array(), "{path}");
+            assert!(operation["requestBody"]["content"]["application/x-www-form-urlencoded"].is_object());
+            let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
+            assert_eq!(
+                statuses,
+                ["200", "400", "401", "403", "408", "413", "415", "500", "503"],
+                "{path}"
+            );
+            let refused = operation["responses"]["401"]["description"].as_str().unwrap();
+            assert!(
+                refused.contains("invalid_client") && !refused.contains("token_"),
+                "{path}"
+            );
+        }
     }
 
     #[test]

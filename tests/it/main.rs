@@ -25,6 +25,8 @@ mod main_job;
 #[cfg(test)]
 mod newman;
 #[cfg(test)]
+mod other_services;
+#[cfg(test)]
 mod paths;
 #[cfg(test)]
 mod problems;

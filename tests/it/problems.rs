@@ -43,7 +43,8 @@ impl Collected {
             assert!(!answer.json()["title"].as_str().unwrap().is_empty(), "{text}");
             assert!(!answer.json()["detail"].as_str().unwrap().is_empty(), "{text}");
             let challenged = answer.header("www-authenticate").is_some();
-            let should_be = answer.status == 401 && code.starts_with("token_") || code == "forbidden";
+            let of_token = answer.status == 401 && code.starts_with("token_") || code == "forbidden";
+            let should_be = of_token || code == "invalid_client";
             assert_eq!(challenged, should_be, "{text}");
         }
     }
@@ -59,6 +60,18 @@ fn post(gateway: &TestGateway, path: &str, body: &Value) -> String {
     gateway.fill(&raw, "")
 }
 
+/// A request of another service, with these credentials (HTTP Basic, encoded) and without a token to ask about.
+fn ask(gateway: &TestGateway, path: &str, credentials: &str) -> String {
+    let raw = format!(
+        "POST {path} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Basic {credentials}\r\nContent-Length: 0\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    );
+    gateway.fill(&raw, "")
+}
+
+/// `asks` and its secret.
+const CLIENT: &str = "YXNrczowMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
+
 /// Limits and a queue that are easily reached, and one upstream that is not there.
 fn routes(upstream: &Upstream) -> String {
     format!(
@@ -70,6 +83,10 @@ fn routes(upstream: &Upstream) -> String {
         bcrypt_cost = 10
         concurrency = 1
         queue = 1
+        [[clients]]
+        id = "asks"
+        secret = "0123456789abcdef0123456789abcdef"
+        allow = "introspect"
         [upstreams.app]
         servers = ["{}"]
         response_timeout = "300ms"
@@ -136,6 +153,9 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
             "unsupported_media_type",
             post(gateway, "/auth/login", &json!({})).replace("application/json", "text/plain"),
         ),
+        ("invalid_client", ask(gateway, "/auth/introspect", "eDp5")),
+        ("invalid_request", ask(gateway, "/auth/introspect", CLIENT)),
+        ("unauthorized_client", ask(gateway, "/auth/revoke", CLIENT)),
         (
             "email_taken",
             post(

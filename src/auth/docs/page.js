@@ -4,6 +4,8 @@
 const byId = (id) => document.getElementById(id);
 const tokenField = byId("token");
 let refreshToken = null;
+// What other services send. It is written as JSON here, too, and sent as a form.
+const FORM = "application/x-www-form-urlencoded";
 
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -85,13 +87,12 @@ async function send(operation, form, output, button) {
   const options = { method: operation.method.toUpperCase(), headers: {}, cache: "no-store", credentials: "omit", redirect: "manual" };
   if (operation.guarded && tokenField.value) options.headers.Authorization = "Bearer " + tokenField.value.trim();
   const area = form.querySelector("textarea");
-  if (area) {
-    options.headers["Content-Type"] = "application/json";
-    options.body = area.value;
-  }
   button.disabled = true;
   const start = performance.now();
   try {
+    if (area && area.dataset.type === FORM) options.body = new URLSearchParams(JSON.parse(area.value));
+    else if (area) options.body = area.value;
+    if (area) options.headers["Content-Type"] = area.dataset.type;
     const answer = await fetch(url, options);
     const text = await answer.text();
     const took = Math.round(performance.now() - start);
@@ -110,7 +111,7 @@ async function send(operation, form, output, button) {
 }
 
 function draw(spec, operation) {
-  const body = operation.requestBody && operation.requestBody.content["application/json"];
+  const [type, body] = Object.entries((operation.requestBody || {}).content || {})[0] || [];
   const output = make("div", { "aria-live": "polite" });
   const button = make("button", { class: "send", type: "submit" }, "Send");
   const fields = (operation.parameters || []).map((parameter) => {
@@ -122,7 +123,7 @@ function draw(spec, operation) {
     return make("div", { class: "row" }, make("label", { for: attributes.id }, make("code", null, parameter.name)), control);
   });
   const area = body && make("textarea", {
-    spellcheck: "false", "aria-label": "Request body", "data-refresh": operation.operationId === "refresh",
+    spellcheck: "false", "aria-label": "Request body", "data-type": type, "data-refresh": operation.operationId === "refresh",
   });
   if (area) area.value = JSON.stringify(example(spec, body.schema), null, 2);
   const form = make("form", { onsubmit: (event) => { event.preventDefault(); send(operation, form, output, button); } },
@@ -155,7 +156,7 @@ async function load() {
   byId("version").textContent = spec.info.version;
   byId("description").replaceChildren(...prose(spec.info.description));
   const operations = Object.entries(spec.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, operation]) => ({ ...operation, path, method, guarded: Boolean(operation.security) })));
+    Object.entries(item).map(([method, operation]) => ({ ...operation, path, method, guarded: (operation.security || []).some((way) => "bearer" in way) })));
   const groups = (spec.tags || []).map((tag) => {
     const inside = operations.filter((operation) => (operation.tags || []).includes(tag.name));
     return make("section", null, make("h2", null, tag.name, make("small", null, tag.description || "")),

@@ -21,7 +21,7 @@ async fn a_ping_answers() {
 #[tokio::test]
 async fn nothing_is_cached_or_sniffed_but_keys_and_metadata_may_be_kept() {
     let app = App::start().await;
-    for endpoint in endpoints::all(true) {
+    for endpoint in endpoints::all(true, true) {
         let answer = app.bare(endpoint.method.as_str(), &path_of(&endpoint.path)).await;
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{}", endpoint.path);
         let expected = if endpoint.path.starts_with("/.well-known/") {
@@ -41,7 +41,7 @@ async fn nothing_is_cached_or_sniffed_but_keys_and_metadata_may_be_kept() {
 #[tokio::test]
 async fn what_answers_get_answers_head_without_a_body() {
     let app = App::start().await;
-    for endpoint in endpoints::all(true) {
+    for endpoint in endpoints::all(true, true) {
         let path = path_of(&endpoint.path);
         let head = app.bare("HEAD", &path).await;
         if endpoint.method == http::Method::GET {

@@ -72,6 +72,8 @@ fn the_table() -> BTreeSet<(String, String)> {
         ("POST", "/auth/user/password"),
         ("GET", "/auth/sessions"),
         ("DELETE", "/auth/sessions/{id}"),
+        ("POST", "/auth/introspect"),
+        ("POST", "/auth/revoke"),
         ("GET", "/auth/.well-known/jwks.json"),
         ("GET", "/auth/.well-known/openid-configuration"),
         ("GET", "/auth/openapi.json"),
@@ -105,4 +107,33 @@ async fn the_documentation_can_be_turned_off() {
     }
     let metadata = app.bare("GET", "/auth/.well-known/openid-configuration").await.json();
     assert!(metadata["service_documentation"].is_null());
+}
+
+#[tokio::test]
+async fn the_metadata_says_where_other_services_ask_and_how_they_authenticate() {
+    let app = App::start().await;
+    let metadata = app.bare("GET", "/auth/.well-known/openid-configuration").await.json();
+    let methods = serde_json::json!(["client_secret_basic", "client_secret_post"]);
+    for endpoint in ["introspection", "revocation"] {
+        let path = if endpoint == "introspection" {
+            "introspect"
+        } else {
+            "revoke"
+        };
+        let url = format!("http://127.0.0.1:8080/auth/{path}");
+        assert_eq!(metadata[format!("{endpoint}_endpoint")], url);
+        assert_eq!(metadata[format!("{endpoint}_endpoint_auth_methods_supported")], methods);
+    }
+}
+
+#[tokio::test]
+async fn without_clients_nothing_is_there_for_other_services() {
+    let app = App::start_with(|config| config.clients.clear()).await;
+    for path in ["/auth/introspect", "/auth/revoke"] {
+        assert_eq!(app.bare("POST", path).await.code(), "not_found");
+    }
+    let metadata = app.bare("GET", "/auth/.well-known/openid-configuration").await.json();
+    assert!(!metadata.to_string().contains("introspect") && !metadata.to_string().contains("revoke"));
+    let document = app.bare("GET", "/auth/openapi.json").await.json();
+    assert!(document["paths"]["/auth/introspect"].is_null() && document["paths"]["/auth/revoke"].is_null());
 }

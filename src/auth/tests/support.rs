@@ -295,7 +295,11 @@ fn config(directory: &TempDir) -> Config {
             prefix: "x-auth-".to_owned(),
             forward_token: false,
         },
-        clients: Vec::new(),
+        clients: vec![config::Client {
+            id: "reports".to_owned(),
+            secret: Secret::new("0123456789abcdef0123456789abcdef".to_owned()),
+            allow: config::ClientPermission::ALL.to_vec(),
+        }],
         log: config::Log {
             format: config::LogFormat::Text,
             filter: "info".to_owned(),

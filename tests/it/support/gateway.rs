@@ -112,14 +112,22 @@ impl TestGateway {
 
     /// Another gateway with the same configuration on the same database and keys: a replica.
     pub(crate) async fn replica(&self) -> Self {
-        let running = launch(&self.toml, self.dir.path(), &self.clock).await;
+        self.replica_with("").await
+    }
+
+    /// A replica for which this TOML says otherwise.
+    pub(crate) async fn replica_with(&self, toml: &str) -> Self {
+        let mut config: Table = toml.parse().unwrap_or_else(|error| panic!("{error}\n{toml}"));
+        merge(&mut config, self.toml.parse().expect("it was written from TOML"));
+        let toml = toml::to_string(&config).expect("what was parsed can be written");
+        let running = launch(&toml, self.dir.path(), &self.clock).await;
         Self {
             address: running.addresses()[0],
             admin: running.admin_address().expect("the admin listener is on"),
             running: Some(running),
             shift: self.shift.clone(),
             http: self.http.clone(),
-            toml: self.toml.clone(),
+            toml,
             clock: self.clock.clone(),
             dir: Arc::clone(&self.dir),
             database: self.database.clone(),

@@ -1,0 +1,94 @@
+//! Revocation (RFC 7009): another service ends a token, or the session behind it.
+
+use axum::extract::{Request, State};
+use http::StatusCode;
+
+use super::client::Asked;
+use super::error::Failure;
+use super::refresh_token::RefreshToken;
+use super::{AuthState, run_to_end};
+use crate::config::ClientPermission;
+use crate::store::{Revocation, Revoked};
+
+/// End a token
+///
+/// Ends a token on its user's behalf (RFC 7009). An access token is refused from then on, and its session lives: its next
+/// refresh gives another. A refresh token ends its session, with all its tokens, even if it was used before. Once the
+/// answer is there, this gateway refuses them; other replicas do within `revocation.poll_interval`. A token that is
+/// unknown, expired or revoked is answered the same. The endpoint is there when `[[clients]]` are configured; for a page or
+/// an app that holds its user's own tokens there is `/logout`.
+#[utoipa::path(
+    post,
+    path = "/revoke",
+    operation_id = "revoke",
+    request_body(content = super::introspect::TokenOfClient, content_type = "application/x-www-form-urlencoded"),
+    security(("client" = [])),
+    responses((status = 200, description = "The token is good for nothing. The answer has no body.")),
+)]
+pub(super) async fn revoke(State(state): State<AuthState>, request: Request) -> Result<StatusCode, Failure> {
+    answer(state, request).await.map_err(Failure::in_oauth)
+}
+
+async fn answer(state: AuthState, request: Request) -> Result<StatusCode, Failure> {
+    let Asked { client, token } = Asked::read(request, &state, ClientPermission::Revoke).await?;
+    run_to_end(async move {
+        match RefreshToken::parse(token.expose()) {
+            Some(token) => end_session(&state, &client, &token).await?,
+            None => end_token(&state, &client, token.expose()).await?,
+        }
+        Ok(StatusCode::OK)
+    })
+    .await
+}
+
+/// Ends one access token.
+async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Failure> {
+    let now = state.clock.now();
+    // Whatever its time: a replica whose clock is behind ours may accept a token that is over here, and one that is not
+    // valid yet will be.
+    let Ok(token) = state.tokens.read(text) else {
+        return Ok(());
+    };
+    // What is revoked here was committed before.
+    let known = state
+        .blocklist
+        .is_revoked(token.token, token.identity.session, token.generation);
+    if known || state.tokens.is_over_everywhere(&token, now) {
+        return Ok(());
+    }
+    let revocation = Revocation {
+        target: Revoked::Token(token.token),
+        expires_at: state.tokens.revoke_until_for(&token, now),
+    };
+    state.store.block(&[revocation], now).await?;
+    state.blocklist.apply(&[revocation], now);
+    tracing::info!(%client, token = %token.token, "a client revoked an access token");
+    Ok(())
+}
+
+/// Ends the session of a refresh token, used or not: whoever asks wants it dead.
+async fn end_session(state: &AuthState, client: &str, token: &RefreshToken) -> Result<(), Failure> {
+    let Some(held) = state.store.refresh_token(&token.hash()).await? else {
+        return Ok(());
+    };
+    let now = state.clock.now();
+    let revocation = Revocation {
+        target: Revoked::Session {
+            id: held.session,
+            up_to: u32::MAX,
+        },
+        expires_at: state.tokens.revoke_until(now),
+    };
+    if !held.session_ended {
+        let until = revocation.expires_at;
+        let ended = state.store.end_session(held.user, held.session, until, now).await?;
+        if ended.is_none() {
+            // Its time is over, and with some leeway its last token's is not.
+            state.store.block(&[revocation], now).await?;
+        }
+        tracing::info!(%client, session = %held.session, "a client revoked a refresh token: its session has been ended");
+    }
+    // Also one that another replica has ended, of which this one may not have heard.
+    state.blocklist.apply(&[revocation], now);
+    Ok(())
+}
