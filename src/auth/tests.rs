@@ -7,6 +7,7 @@ mod guarded;
 mod login;
 mod logout;
 mod refresh;
+mod revoke_token;
 mod sessions;
 mod signup;
 mod support;

@@ -1,0 +1,76 @@
+//! What is written when another service revokes a token.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header;
+
+use super::support::{App, request};
+use crate::store::Revoked;
+
+async fn revoke(app: &App, token: &str) {
+    let body = format!("client_id=reports&client_secret=0123456789abcdef0123456789abcdef&token={token}");
+    let request = request("POST", "/auth/revoke", None)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap();
+    assert_eq!(app.send(request).await.status, 200);
+}
+
+/// What was revoked so far.
+async fn revoked(app: &App) -> Vec<Revoked> {
+    let rows = app.state.store.blocked_after(0, 100).await.unwrap();
+    rows.into_iter().map(|row| row.revocation.target).collect()
+}
+
+#[tokio::test]
+async fn a_token_that_is_over_here_is_revoked_while_a_slower_clock_may_accept_it() {
+    let app = App::start().await;
+    let ann = app.sign_up("ann@example.com").await;
+    let id = app.state.tokens.read(&ann.access).unwrap().token;
+    // `exp` and the leeway are over.
+    app.shift.advance(Duration::from_mins(15) + Duration::from_secs(10));
+    revoke(&app, &ann.access).await;
+    assert_eq!(revoked(&app).await, [Revoked::Token(id)]);
+    revoke(&app, &ann.access).await;
+    assert_eq!(revoked(&app).await.len(), 1, "once is enough");
+}
+
+#[tokio::test]
+async fn of_a_token_that_nobody_accepts_any_more_nothing_is_written() {
+    let app = App::start().await;
+    let ann = app.sign_up("ann@example.com").await;
+    app.shift.advance(Duration::from_mins(22));
+    revoke(&app, &ann.access).await;
+    assert_eq!(revoked(&app).await, []);
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_time_is_over_still_ends_its_session() {
+    let app = App::start_with(|config| config.tokens.refresh_ttl = Duration::from_secs(60)).await;
+    let ann = app.sign_up("ann@example.com").await;
+    app.shift.advance(Duration::from_secs(61));
+    revoke(&app, &ann.refresh).await;
+    assert_eq!(
+        app.with_token("GET", "/auth/user", &ann.access).await.code(),
+        "token_revoked"
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_session_is_over_still_revokes_the_last_token_s_leeway() {
+    let app = App::start_with(|config| {
+        config.tokens.session_ttl = Duration::from_secs(60);
+        config.tokens.leeway = Duration::from_secs(30);
+    })
+    .await;
+    let ann = app.sign_up("ann@example.com").await;
+    app.shift.advance(Duration::from_secs(70));
+    assert_eq!(app.with_token("GET", "/auth/user", &ann.access).await.status, 200);
+    revoke(&app, &ann.refresh).await;
+    assert_eq!(
+        app.with_token("GET", "/auth/user", &ann.access).await.code(),
+        "token_revoked"
+    );
+    assert_eq!(revoked(&app).await.len(), 1);
+}
