@@ -23,14 +23,14 @@ pub use body::{BodyError, ResponseBody};
 pub use error::Refused;
 pub use target::Target;
 
-use crate::config::Config;
-use crate::id::{Identity, UserId};
+use crate::config::{self, Config};
+use crate::id::UserId;
 use crate::rules::bearer::bearer_token;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::{Access, AuthMode, decide};
 use crate::rules::route::{Conflict, Found, RouteTable, Rule};
 use crate::time::Timestamp;
-use crate::token::Tokens;
+use crate::token::{Tokens, Verified};
 use crate::upstream::{BodyWatch, Pools, RequestBody, Upstreams};
 
 /// What proxied requests need, shared by all workers.
@@ -48,6 +48,8 @@ pub struct Proxy {
 struct Route {
     access: Access,
     upstream: usize,
+    /// For whom the identity is asserted, where it is: the upstream's name.
+    assert_to: Option<String>,
     strip_prefix: Option<String>,
     max_body: Option<u64>,
     timeout: Option<std::time::Duration>,
@@ -119,6 +121,7 @@ impl Proxy {
         let routes = config.routes.iter().map(|route| Route {
             access: route.access.clone(),
             upstream: route.upstream,
+            assert_to: assertion_audience(config, route),
             strip_prefix: route.strip_prefix.clone(),
             max_body: route.max_body,
             timeout: route.timeout,
@@ -151,9 +154,10 @@ impl Proxy {
         let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
         trace.route = Some(index);
 
-        let identity = self.authenticate(route, &parts.headers, moment.now)?;
-        trace.user = identity.as_ref().map(|identity| identity.user);
-        let permit = decide(&route.access, identity.as_ref()).map_err(Refused::Denied)?;
+        let token = self.authenticate(route, &parts.headers, moment.now)?;
+        let identity = token.as_ref().map(|token| &token.identity);
+        trace.user = identity.map(|identity| identity.user);
+        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
 
         refuse_upgrade(&parts.headers)?;
         refuse_large_body(&parts.headers, route.max_body)?;
@@ -173,6 +177,11 @@ impl Proxy {
             &forwarding,
             self.forward_token,
         );
+        if let (Some(token), Some(audience)) = (&token, &route.assert_to)
+            && let Some(assertion) = self.tokens.assert(&permit, token, audience, moment.now)?
+        {
+            self.identity.set_assertion(&mut parts.headers, assertion);
+        }
 
         let upstream = self.upstreams.get(route.upstream).ok_or(Refused::NoRoute)?;
         trace.upstream = Some(route.upstream);
@@ -216,16 +225,21 @@ impl Proxy {
         route: &Route,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> Result<Option<Arc<Identity>>, Refused> {
+    ) -> Result<Option<Arc<Verified>>, Refused> {
         if route.access.auth == AuthMode::None {
             return Ok(None);
         }
         let Some(token) = bearer_token(headers).map_err(Refused::Bearer)? else {
             return Ok(None);
         };
-        let verified = self.tokens.authenticate(token, now).map_err(Refused::Token)?;
-        Ok(Some(Arc::clone(&verified.identity)))
+        self.tokens.authenticate(token, now).map(Some).map_err(Refused::Token)
     }
+}
+
+/// The `aud` of what the route's upstream is told, where the route wants that.
+fn assertion_audience(config: &Config, route: &config::Route) -> Option<String> {
+    let upstream = config.upstreams.get(route.upstream).filter(|_| route.assertion)?;
+    Some(upstream.name.clone())
 }
 
 /// A WebSocket handshake is refused rather than answered as if it were a plain GET; other upgrades are offers that may be

@@ -8,6 +8,7 @@
 //! The signature is checked by `jsonwebtoken` with aws-lc-rs. Everything around it (the compact form, the header, the
 //! claims) is read here, strictly: what two programs could read differently is refused. The room knows no HTTP.
 
+mod assertion;
 mod cache;
 mod claims;
 mod compact;
@@ -36,8 +37,10 @@ use tokio::sync::Notify;
 use crate::config;
 use crate::config::Algorithm;
 use crate::id::KeyId;
+use crate::rules::policy::Permit;
 use crate::time::{self, Clock, Timestamp};
 
+pub use assertion::AssertionError;
 pub use claims::Verified;
 pub use issue::{AccessToken, Subject, TokenError};
 pub use keyring::Keyring;
@@ -238,6 +241,25 @@ impl Tokens {
         let keys = self.keys.load();
         let key = keys.signing_key(now, |key| self.is_key_revoked(key))?;
         Some((key.algorithm(), key.not_before()))
+    }
+
+    /// Asserts to an upstream, called `audience`, who a request comes from that may pass: a JWT signed by a key in
+    /// [`Self::jwks`], good for a minute and never for longer than the token. `None` where the permit vouches for nobody.
+    pub fn assert(
+        &self,
+        permit: &Permit,
+        token: &Verified,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Option<Bytes>, AssertionError> {
+        if !permit.identity().is_some_and(|who| Arc::ptr_eq(who, &token.identity)) {
+            return Ok(None);
+        }
+        let keys = self.keys.load();
+        let is_revoked = |key: &Key| self.is_key_revoked(key);
+        let issuer = &self.settings.issuer;
+        let assertion = token.assertions.of(token, issuer, audience, &keys, is_revoked, now);
+        assertion.map(Some)
     }
 
     /// Judges the text alone: a token that a key of ours signed, in its time or not, revoked or not. Nobody is let in by

@@ -180,6 +180,10 @@ fn print_forwarded(
         request_id: &HeaderValue::from_static("(made for each request)"),
     };
     rewrite_request(&mut headers, &names, permit, &forwarding, config.identity.forward_token);
+    if route.assertion && permit.identity().is_some() {
+        let assertion = format!("(a signed JWT for the audience {})", describe::upstream(config, route));
+        names.set_assertion(&mut headers, assertion.into());
+    }
     for (name, value) in &headers {
         writeln!(out, "          {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
     }

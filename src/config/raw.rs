@@ -143,6 +143,7 @@ pub(super) struct Auth {
 pub(super) struct Identity {
     pub(super) prefix: String,
     pub(super) forward_token: bool,
+    pub(super) assertion: bool,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +188,7 @@ pub(super) struct Route {
     pub(super) roles: Option<Vec<String>>,
     #[serde(default)]
     pub(super) claims: Map<String, Value>,
+    pub(super) assertion: Option<bool>,
     pub(super) strip_prefix: Option<String>,
     pub(super) max_body: Option<units::Limit>,
     #[serde(default, deserialize_with = "units::optional_duration")]

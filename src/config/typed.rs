@@ -386,6 +386,8 @@ pub struct Route {
     pub upstream: usize,
     /// Who may pass.
     pub access: Access,
+    /// Whether the upstream gets a signed assertion of who that is (default false).
+    pub assertion: bool,
     /// Taken off the front of the path before it is forwarded, by whole segments: the first segments of the rule's
     /// path, all of them literal and plain.
     pub strip_prefix: Option<String>,

@@ -36,8 +36,17 @@ pub enum Refused {
     BodyTooLarge,
     /// The exchange took longer than the route allows.
     Timeout(Duration),
+    /// The upstream wants a signed assertion, and there is none.
+    Assertion(token::AssertionError),
     /// The upstream gave no answer that can be relayed.
     Upstream(UpstreamError),
+}
+
+impl From<token::AssertionError> for Refused {
+    fn from(error: token::AssertionError) -> Self {
+        tracing::error!(%error, "an upstream can't be told who a request comes from");
+        Self::Assertion(error)
+    }
 }
 
 impl Refused {
@@ -74,6 +83,7 @@ impl Refused {
                 format!("the whole exchange took longer than {limit:?}"),
             )
             .closing(),
+            Self::Assertion(_) => Problem::new(Code::Internal, "the gateway failed; its log says how"),
             Self::Upstream(error) => upstream_problem(error),
         }
     }

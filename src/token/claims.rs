@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::assertion::Assertions;
 use super::key::Key;
 use super::{CLOCK_SKEW, Reason, Refusal, Settings};
 use crate::id::{Email, Identity, Role, TokenId, UserName};
@@ -32,6 +33,8 @@ pub struct Verified {
     not_before: Timestamp,
     /// The key that verified it.
     pub(super) key: Arc<Key>,
+    /// What upstreams are told about it.
+    pub(super) assertions: Assertions,
 }
 
 impl Verified {
@@ -74,6 +77,7 @@ impl Verified {
             expires_at,
             not_before: not_before.map_or(issued_by, |nbf| nbf.max(issued_by)),
             key: Arc::clone(key),
+            assertions: Assertions::new(),
         })
     }
 

@@ -173,6 +173,11 @@ impl Key {
             .map(|(public, kid)| public.to_jwk(kid, self.algorithm))
     }
 
+    /// Whether [`Self::jwk`] has something to publish.
+    pub(super) const fn is_published(&self) -> bool {
+        self.public.is_some() && self.kid.is_some()
+    }
+
     /// From when it signs.
     pub(super) const fn not_before(&self) -> Timestamp {
         self.not_before

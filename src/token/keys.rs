@@ -157,6 +157,13 @@ impl KeySet {
         self.keys.iter()
     }
 
+    /// The key to sign with what others verify: as [`Self::signing_key`], of those whose public half is published.
+    pub(super) fn published_signing_key(&self, now: Timestamp, is_revoked: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
+        let signs = |key: &&Arc<Key>| key.is_in_force(now) && key.is_published() && !is_revoked(key);
+        let published = self.keys.iter().filter(signs);
+        published.max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
+    }
+
     pub(super) fn jwks(&self) -> Bytes {
         self.jwks.clone()
     }

@@ -1,5 +1,6 @@
 //! The room as a whole: every kind of wrong token, and what is issued.
 
+mod assertion;
 mod encodings;
 mod flood;
 mod forge;

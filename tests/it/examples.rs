@@ -18,7 +18,13 @@ fn copy() -> tempfile::TempDir {
         let path = entry.unwrap().path();
         fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
     }
-    for secret in ["mysql.password", "shared.secret", "master.key"] {
+    for secret in [
+        "mysql.password",
+        "shared.secret",
+        "reports.secret",
+        "support.secret",
+        "master.key",
+    ] {
         fs::write(dir.path().join(secret), "0123456789abcdef".repeat(4) + "\n").unwrap();
     }
     dir
@@ -43,7 +49,7 @@ fn every_configuration_loads() {
             loaded += 1;
         }
     }
-    assert_eq!(loaded, 6);
+    assert_eq!(loaded, 7);
     let shipped = fs::read_to_string(root().join("gateway.toml")).unwrap();
     config::parse(&shipped, &root()).unwrap_or_else(|errors| panic!("{errors}"));
 }
@@ -169,4 +175,41 @@ async fn the_backend_that_verifies_tokens_itself_takes_good_ones_and_no_others()
         front.split_once('.').unwrap().1
     );
     assert_eq!(direct(&none).await, 401);
+}
+
+#[tokio::test]
+async fn the_backend_that_verifies_the_assertion_takes_the_gateway_s_word_and_nobody_else_s() {
+    let (backend, public) = (free_address(), free_address());
+    let issuer = format!("http://{public}/auth");
+    let mut config: toml::Table = example("other-services.toml", &[("orders", backend)]).parse().unwrap();
+    config["server"]["listen"] = public.to_string().into();
+    config["tokens"]["issuer"] = issuer.as_str().into();
+    for client in config["clients"].as_array_mut().unwrap() {
+        let client = client.as_table_mut().unwrap();
+        client.remove("secret_file");
+        client.insert("secret".into(), "0123456789abcdef0123456789abcdef".into());
+    }
+    let gateway = TestGateway::start(&toml::to_string(&config).unwrap()).await;
+    let mut python = installed("python/bin/python");
+    python
+        .arg(root().join("examples/verify-assertion.py"))
+        .args([&backend.port().to_string(), &issuer, "orders"]);
+    let _backend = run(python, backend).await;
+
+    let user = Account::sign_up_as(&gateway, "zoe@example.com", "Zo\u{eb}").await;
+    let (status, answer) = gateway.get("/orders/7", Some(&user.token)).await;
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["sub"], user.id);
+    assert_eq!(
+        (&answer["email"], &answer["name"]),
+        (&"zoe@example.com".into(), &"Zo\u{eb}".into())
+    );
+
+    // Past the gateway, with all that a client of it has.
+    for assertion in ["", "nonsense", &user.token, &user.refresh_token] {
+        let request = gateway.http.get(format!("http://{backend}/orders/7"));
+        let answer = request.header("X-Auth-Assertion", assertion).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{assertion}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What other services may ask about tokens: introspection (RFC 7662) and revocation (RFC 7009).
 
+mod assertion;
 mod credentials;
 mod introspection;
 mod revocation;

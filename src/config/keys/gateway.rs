@@ -110,13 +110,20 @@ pub(super) static TRAFFIC: &[Key] = &[
         "identity.prefix",
         Text("the beginning of a header name, ending in \"-\" and not that of a header with a meaning of its own"),
         Value("\"X-Auth-\""),
-        "What the identity headers begin with: `X-Auth-User-Id`, `-Email`, `-Name`, `-Roles`, `-Session`.",
+        "What the identity headers begin with: `X-Auth-User-Id`, `-Email`, `-Name`, `-Roles`, `-Session`, `-Assertion`.",
     ),
     key(
         "identity.forward_token",
         Bool,
         Value("false"),
         "Whether the upstream gets the `Authorization` header.",
+    ),
+    key(
+        "identity.assertion",
+        Bool,
+        Value("false"),
+        "Whether upstreams get a signed assertion of who a request comes from, where a route does not say otherwise. Needs a \
+         `tokens.algorithm` with public keys.",
     ),
     key(
         "clients[].id",
@@ -231,6 +238,12 @@ pub(super) static TRAFFIC: &[Key] = &[
         Claims,
         Unset,
         "The token needs all of these, with equal values; where its value is a list, contained in it.",
+    ),
+    key(
+        "routes[].assertion",
+        Bool,
+        Derived("`identity.assertion`; `false` with `auth = \"none\"`"),
+        "Whether the upstream gets a signed assertion of who the request comes from, in `X-Auth-Assertion`.",
     ),
     key(
         "routes[].strip_prefix",

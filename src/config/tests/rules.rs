@@ -229,3 +229,54 @@ fn a_client_s_secret_is_taken_from_its_file_without_the_newline() {
         assert_eq!(errors.errors()[0].key(), "clients[0].secret_file", "{errors}");
     }
 }
+
+#[test]
+fn an_assertion_is_one_that_an_upstream_could_verify() {
+    for algorithm in ["HS256", "HS384", "HS512"] {
+        let error = only_error(&format!(
+            "tokens.algorithm = '{algorithm}'\nidentity.assertion = true\n"
+        ));
+        assert_eq!((error.line(), error.key()), (Some(2), "identity.assertion"), "{error}");
+        assert!(error.to_string().contains("1 | tokens.algorithm"), "{error}");
+        let error = only_error(&format!(
+            "tokens.algorithm = '{algorithm}'\n[[routes]]\npath = '/x'\nupstream = 'whoami'\nassertion = true\n"
+        ));
+        assert_eq!((error.line(), error.key()), (Some(5), "routes[0].assertion"), "{error}");
+        assert!(error.to_string().contains("1 | tokens.algorithm"), "{error}");
+    }
+    for algorithm in ["ES256", "PS384"] {
+        assert!(
+            errors_with_routes(&format!(
+                "tokens.algorithm = '{algorithm}'\nidentity.assertion = true\n"
+            ))
+            .is_empty()
+        );
+    }
+}
+
+#[test]
+fn an_assertion_is_of_somebody() {
+    let error = only_error("[[routes]]\npath = '/x'\nupstream = 'whoami'\nauth = 'none'\nassertion = true\n");
+    assert_eq!((error.line(), error.key()), (Some(5), "routes[0].assertion"), "{error}");
+    let case = Case::with_routes(
+        "identity.assertion = true\n[[routes]]\npath = '/a'\nupstream = 'whoami'\nauth = 'none'\n\
+         [[routes]]\npath = '/b'\nupstream = 'whoami'\nassertion = false\n\
+         [[routes]]\npath = '/c'\nupstream = 'whoami'\nauth = 'optional'\n",
+    );
+    let loaded = case.load().unwrap();
+    let asserted: Vec<_> = loaded.config.routes.iter().map(|route| route.assertion).collect();
+    assert_eq!(asserted, [false, false, true, true]);
+    let shown = |key| {
+        loaded
+            .effective
+            .iter()
+            .find(|setting| setting.key == key)
+            .unwrap()
+            .value
+            .clone()
+    };
+    assert_eq!(
+        (shown("routes[0].assertion"), shown("routes[2].assertion")),
+        ("false".to_owned(), "true".to_owned())
+    );
+}

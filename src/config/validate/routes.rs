@@ -19,6 +19,9 @@ pub(super) fn routes(
             Complaint::new("no route: every request would be answered with 404").allowed("at least one [[routes]]");
         check.wrong("routes", complaint);
     }
+    if raw.identity.assertion && is_symmetric(raw) {
+        check.conflict("identity.assertion", "tokens.algorithm", unverifiable(raw));
+    }
     let routes: Vec<_> = raw
         .routes
         .iter()
@@ -30,6 +33,17 @@ pub(super) fn routes(
         .into_iter()
         .collect::<Option<Vec<_>>>()
         .filter(|routes| !routes.is_empty())
+}
+
+/// Whether tokens are signed with a secret that upstreams would have to share.
+fn is_symmetric(raw: &raw::Config) -> bool {
+    typed::Algorithm::from_name(&raw.tokens.algorithm).is_some_and(typed::Algorithm::is_symmetric)
+}
+
+fn unverifiable(raw: &raw::Config) -> Complaint {
+    Complaint::new("no upstream could verify it: the signing keys have no public half")
+        .found(format!("tokens.algorithm = {}", tree::quote(&raw.tokens.algorithm)))
+        .allowed("only with a tokens.algorithm other than HS256, HS384 and HS512")
 }
 
 /// Reports each two routes that could tie, among those that are valid alone.
@@ -75,6 +89,7 @@ impl Reader<'_, '_> {
         let methods = self.methods(route);
         let upstream = self.upstream(route);
         let access = self.access(route);
+        let assertion = self.assertion(route);
         let strip_prefix = self.strip_prefix(route, path.as_ref());
         Some(typed::Route {
             rule: Rule {
@@ -86,6 +101,7 @@ impl Reader<'_, '_> {
             },
             upstream: upstream?,
             access: access?,
+            assertion: assertion.ok()?,
             strip_prefix: strip_prefix.ok()?,
             max_body: route.max_body.unwrap_or(self.raw.server.max_body).0,
             timeout: route.timeout,
@@ -218,6 +234,24 @@ impl Reader<'_, '_> {
             roles,
             claims: route.claims.clone(),
         })
+    }
+
+    /// Whether the upstream gets an assertion.
+    fn assertion(&mut self, route: &raw::Route) -> Result<bool, Reported> {
+        let key = self.key("assertion");
+        let is_public = route.auth == "none";
+        if route.assertion == Some(true) && is_public {
+            let complaint = Complaint::new("of requests whose token is not looked at")
+                .found("auth = \"none\"")
+                .allowed("only with auth = \"required\" or \"optional\"");
+            self.check.conflict(&key, &self.key("auth"), complaint);
+            return Err(Reported);
+        }
+        if route.assertion == Some(true) && is_symmetric(self.raw) {
+            self.check.conflict(&key, "tokens.algorithm", unverifiable(self.raw));
+            return Err(Reported);
+        }
+        Ok(route.assertion.unwrap_or(self.raw.identity.assertion) && !is_public)
     }
 
     fn roles(&mut self, route: &raw::Route) -> Option<Vec<Role>> {

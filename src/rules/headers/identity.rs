@@ -1,7 +1,7 @@
 //! The headers by which an upstream knows who a request comes from.
 
-use bytes::BytesMut;
-use http::header::{HeaderMap, HeaderName};
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names;
 use super::value::{set_written, write_encoded, write_plain};
@@ -16,6 +16,7 @@ pub struct IdentityHeaders {
     name: HeaderName,
     roles: HeaderName,
     session: HeaderName,
+    assertion: HeaderName,
 }
 
 /// A text that can't begin the names of identity headers.
@@ -50,6 +51,7 @@ impl IdentityHeaders {
             name: name("name")?,
             roles: name("roles")?,
             session: name("session")?,
+            assertion: name("assertion")?,
             prefix: prefix.into(),
         })
     }
@@ -65,6 +67,15 @@ impl IdentityHeaders {
                 .bytes()
                 .zip(name.bytes())
                 .all(|(prefix, byte)| prefix == names::fold(byte))
+    }
+
+    /// Sets the header by which an upstream can verify the others: a signed text. To be called after
+    /// [`rewrite_request`](super::rewrite_request) has removed what the client said under its name.
+    pub fn set_assertion(&self, headers: &mut HeaderMap, assertion: Bytes) {
+        // A JWT holds nothing that a header may not.
+        if let Ok(value) = HeaderValue::from_maybe_shared(assertion) {
+            headers.insert(&self.assertion, value);
+        }
     }
 
     /// Sets the headers. A user without roles has no roles header.

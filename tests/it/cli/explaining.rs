@@ -27,6 +27,21 @@ fn a_request_that_passes_shows_what_the_upstream_sees() {
 }
 
 #[test]
+fn an_assertion_is_told_of_where_the_upstream_gets_one() {
+    let config = "[upstreams.orders]\nservers = \"builtin:whoami\"\n[[routes]]\npath = \"/o\"\nupstream = \"orders\"\n\
+        auth = \"optional\"\nassertion = true\n";
+    let case = Folder::with_config(config);
+    let somebody = case.run("explain GET /o").good();
+    assert_holds(&somebody, &["x-auth-assertion: (a signed JWT for the audience orders)"]);
+    assert!(
+        !case
+            .run("explain GET /o --anonymous")
+            .good()
+            .contains("x-auth-assertion")
+    );
+}
+
+#[test]
 fn each_route_that_lost_says_why() {
     let out = Folder::new().run("explain GET /public/x --anonymous").good();
     assert_holds(

@@ -249,6 +249,7 @@ pub(super) const ROWS: &[Row] = &[
         "allow: [Revoke]",
         &["\"all\"", "[]", "[\"introspect\", \"introspect\"]", "1", "[1]"],
     ),
+    row("identity.assertion", "true", "assertion: true", BOOL),
     row("log.format", "\"json\"", "format: Json", WORD),
     row(
         "log.filter",
@@ -353,6 +354,7 @@ pub(super) const ROWS: &[Row] = &[
             "{ a = 2026-11-22 }",
         ],
     ),
+    row("routes[].assertion", "true", "assertion: true", BOOL),
     row(
         "routes[].strip_prefix",
         "\"/orders\"",
