@@ -52,6 +52,11 @@ pub enum StartError {
     /// There is no signing key, and none may be made on start.
     #[error("there is no signing key in the store: run `doorward keys create`")]
     NoKey,
+    /// Upstreams are to get assertions, and no key has a public half that they could verify with.
+    #[error(
+        "routes with `assertion` need a signing key with a public half, and none signs yet: `doorward keys rotate` makes one"
+    )]
+    NoPublishedKey,
     /// Password hashing could not be set up.
     #[error("password hashing can't be set up")]
     Hasher(#[from] crate::password::HashError),

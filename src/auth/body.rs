@@ -322,6 +322,19 @@ mod tests {
         assert!(!check(&["application/json", "application/json"]));
     }
 
+    #[test]
+    fn an_endpoint_that_takes_forms_takes_no_json() {
+        let check = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+            check_media_type(&headers, "application/x-www-form-urlencoded").is_ok()
+        };
+        assert!(check("application/x-www-form-urlencoded"));
+        assert!(check("application/x-www-form-urlencoded;charset=UTF-8"));
+        assert!(!check("application/x-www-form-urlencoded; charset=latin1"));
+        assert!(!check("application/json") && !check("multipart/form-data; boundary=x"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_end_is_given_up_after_a_while() {
         let trickle = futures_util::stream::unfold((), |()| async {

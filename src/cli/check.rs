@@ -143,6 +143,11 @@ async fn keys(config: &Config, store: Option<&Store>, now: Timestamp) -> Finding
     match store {
         Some(store) if sealed > 0 => {
             let keys = load_keys(store, &master, now).await?;
+            anyhow::ensure!(
+                keys.can_assert(now) || !config.routes.iter().any(|route| route.assertion),
+                "routes with `assertion` need a signing key with a public half, and none signs yet: `doorward keys rotate` \
+                 makes one"
+            );
             Ok(format!(
                 "{} with master key {}",
                 count(keys.len(), "signing key"),

@@ -86,8 +86,12 @@ async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<(Option<
         MasterKey::load(&config.keys.master_key_file)?
     };
     let (keyring, keys) = Keyring::load(store, master, &config.keys, config.tokens.algorithm, now).await?;
+    let asserts = config.routes.iter().any(|route| route.assertion);
     if keys.is_empty() {
         Err(StartError::NoKey)
+    } else if asserts && !keys.can_assert(now) {
+        // The keys are older than the configuration, which asks for an algorithm that has one.
+        Err(StartError::NoPublishedKey)
     } else {
         Ok((Some(Arc::new(keyring)), keys))
     }

@@ -37,7 +37,7 @@ const KEPT: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum AssertionError {
     /// No key that may sign now has a public half that upstreams could verify with.
-    #[error("no signing key with a public half: make one with `doorward keys create`")]
+    #[error("no key with a public half signs: make one with `doorward keys rotate`")]
     NoPublishedKey,
     /// The key would not sign.
     #[error("signing failed")]

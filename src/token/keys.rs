@@ -164,6 +164,12 @@ impl KeySet {
         published.max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
     }
 
+    /// Whether something can be signed that others verify by the published keys.
+    #[must_use]
+    pub fn can_assert(&self, now: Timestamp) -> bool {
+        self.published_signing_key(now, |_| false).is_some()
+    }
+
     pub(super) fn jwks(&self) -> Bytes {
         self.jwks.clone()
     }

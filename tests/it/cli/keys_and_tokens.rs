@@ -52,6 +52,19 @@ fn a_key_is_made_and_listed_without_its_private_part() {
 }
 
 #[test]
+fn a_gateway_that_asserts_identities_wants_a_key_that_others_can_verify_with() {
+    let folder = Folder::new();
+    folder.run("keys create --algorithm HS256").good();
+    assert_holds(&folder.run("check").good(), &["1 signing key"]);
+    folder.write("gateway.toml", &format!("identity.assertion = true\n{CONFIG}"));
+    let wanted = ["routes with `assertion` need a signing key with a public half"];
+    assert_holds(&folder.run("serve").bad(1), &wanted);
+    let checked = folder.run("check");
+    assert_eq!(checked.code, Some(1), "{checked:#?}");
+    assert_holds(&checked.out, &wanted);
+}
+
+#[test]
 fn a_lost_master_key_is_not_replaced_while_keys_need_it() {
     let folder = Folder::new();
     folder.run("keys create").good();
