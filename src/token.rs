@@ -263,9 +263,13 @@ impl Tokens {
     }
 
     /// Judges the text alone: a token that a key of ours signed, in its time or not, revoked or not. Nobody is let in by
-    /// that; it is for who wants to end a token.
+    /// that; it is for who wants to end a token. Where its key is not known, the keys are read again soon.
     pub fn read(&self, token: &str) -> Result<Verified, Refusal> {
-        verify::verify(&self.settings, &self.keys.load(), token)
+        let read = verify::verify(&self.settings, &self.keys.load(), token);
+        read.map_err(|refusal| match refusal {
+            Refusal::Invalid(Reason::KeyId) => self.without_key(token),
+            Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::RevocationsUnknown => refusal,
+        })
     }
 
     /// Whether no replica accepts the token any more, whatever its leeway, and though its clock may be behind ours.

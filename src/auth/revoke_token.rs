@@ -1,5 +1,7 @@
 //! Revocation (RFC 7009): another service ends a token, or the session behind it.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use http::StatusCode;
 
@@ -9,6 +11,13 @@ use super::refresh_token::RefreshToken;
 use super::{AuthState, run_to_end};
 use crate::config::ClientPermission;
 use crate::store::{Revocation, Revoked};
+use crate::token::{Reason, Refusal, Verified};
+
+/// How long one look for a key waits before the next.
+const KEY_LOOK: Duration = Duration::from_millis(100);
+
+/// How often a key is looked for that is not known: keys are read again within a second and a query.
+const KEY_LOOKS: usize = 20;
 
 /// End a token
 ///
@@ -43,12 +52,12 @@ async fn answer(state: AuthState, request: Request) -> Result<StatusCode, Failur
 
 /// Ends one access token.
 async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Failure> {
-    let now = state.clock.now();
     // Whatever its time: a replica whose clock is behind ours may accept a token that is over here, and one that is not
     // valid yet will be.
-    let Ok(token) = state.tokens.read(text) else {
+    let Some(token) = read(state, text).await else {
         return Ok(());
     };
+    let now = state.clock.now();
     // What is revoked here was committed before.
     let known = state
         .blocklist
@@ -64,6 +73,21 @@ async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Fa
     state.blocklist.apply(&[revocation], now);
     tracing::info!(%client, token = %token.token, "a client revoked an access token");
     Ok(())
+}
+
+/// The token, if it is one of ours. One whose key is not known here may be another replica's, whose key was made a moment
+/// ago: the keys are being read again, and that is waited for, as nobody may be told that it is dead before it is.
+async fn read(state: &AuthState, text: &str) -> Option<Verified> {
+    for _ in 0..KEY_LOOKS {
+        match state.tokens.read(text) {
+            Ok(token) => return Some(token),
+            Err(Refusal::Invalid(Reason::KeyId)) => tokio::time::sleep(KEY_LOOK).await,
+            Err(Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::RevocationsUnknown) => {
+                return None;
+            }
+        }
+    }
+    None
 }
 
 /// Ends the session of a refresh token, used or not: whoever asks wants it dead.

@@ -6,7 +6,10 @@ use axum::body::Body;
 use http::header;
 
 use super::support::{App, request};
+use crate::config::Algorithm;
+use crate::secret::Secret;
 use crate::store::Revoked;
+use crate::token::{KeySet, MasterKey, load_keys};
 
 async fn revoke(app: &App, token: &str) {
     let body = format!("client_id=reports&client_secret=0123456789abcdef0123456789abcdef&token={token}");
@@ -73,4 +76,23 @@ async fn a_refresh_token_whose_session_is_over_still_revokes_the_last_token_s_le
         "token_revoked"
     );
     assert_eq!(revoked(&app).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_a_key_that_is_read_a_moment_later_is_revoked() {
+    let app = App::start().await;
+    let ann = app.sign_up("ann@example.com").await;
+    let id = app.state.tokens.read(&ann.access).unwrap().token;
+    let now = app.state.clock.now();
+    let master = MasterKey::from_bytes(&[7; 32]).unwrap();
+    let known = load_keys(&app.state.store, &master, now).await.unwrap();
+    let others = KeySet::from_secret(Algorithm::Hs256, &Secret::new(vec![1; 32])).unwrap();
+    app.state.tokens.replace_keys(&others);
+    let reading = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(revoked(&app).await, []);
+        app.state.tokens.replace_keys(&known);
+    };
+    tokio::join!(revoke(&app, &ann.access), reading);
+    assert_eq!(revoked(&app).await, [Revoked::Token(id)]);
 }
