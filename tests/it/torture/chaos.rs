@@ -11,10 +11,12 @@ use super::plan::Plan;
 use super::random::Random;
 use super::world::World;
 
-pub(super) const PAUSE: &str = "gateway paused";
-pub(super) const KILL: &str = "gateway killed";
-pub(super) const FREEZE: &str = "server frozen";
-pub(super) const SERVER_KILL: &str = "server killed";
+const PAUSE: &str = "gateway paused";
+const KILL: &str = "gateway killed";
+const FREEZE: &str = "server frozen";
+const SERVER_KILL: &str = "server killed";
+/// What happens in each run.
+pub(super) const KINDS: [&str; 4] = [PAUSE, KILL, FREEZE, SERVER_KILL];
 
 pub(super) struct Chaos {
     pub(super) plan: Plan,

@@ -149,19 +149,21 @@ impl Gateway {
             .append(true)
             .open(&self.log)
             .expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        // It ends with this process, also when that is killed.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "env"]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
             command.env_remove(name);
         }
         if self.clock != 0 {
             // The wall clock alone: durations are by the monotonic one, which no machine sets.
             command
-                .env("LD_PRELOAD", faketime())
-                .env("FAKETIME", format!("{:+}s", self.clock))
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+                .arg(format!("LD_PRELOAD={}", faketime().display()))
+                .arg(format!("FAKETIME={:+}s", self.clock))
+                .arg("FAKETIME_DONT_FAKE_MONOTONIC=1");
         }
         command
-            .arg("--config")
+            .args([env!("CARGO_BIN_EXE_doorward"), "--config"])
             .arg(&self.config)
             .arg("serve")
             .stdin(Stdio::null())
@@ -187,7 +189,9 @@ impl Gateway {
     pub(super) async fn kill(&self) {
         let child = self.child.lock().expect("nobody panicked").take();
         let mut child = child.expect("it runs");
+        let id = child.id();
         child.kill().await.expect("a child can be killed");
+        id.into_iter().for_each(forget);
     }
 
     fn signal(&self, name: &str) {
@@ -216,6 +220,23 @@ impl Gateway {
     /// What it wrote, for a failure's sake.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.get_mut().ok().and_then(Option::take) {
+            let id = child.id();
+            drop(child.start_kill());
+            id.into_iter().for_each(forget);
+        }
+    }
+}
+
+/// Removes what libfaketime keeps in memory for a process, and does not remove when that is killed.
+fn forget(process: u32) {
+    for name in ["faketime_shm", "sem.faketime_sem"] {
+        drop(std::fs::remove_file(format!("/dev/shm/{name}_{process}")));
     }
 }
 

@@ -40,7 +40,7 @@ impl Plan {
             seed: seed(),
             clocks: clocks(4),
             writers: 8,
-            users: 50,
+            users: 40,
             logins_per_user: 30,
             rate: 60.0,
             poll_interval: Duration::from_millis(250),

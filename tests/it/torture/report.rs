@@ -107,11 +107,6 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// How often something was done.
-    pub(super) fn times(&self, kind: &str) -> usize {
-        self.chaos.iter().find(|(it, _, _)| *it == kind).map_or(0, |it| it.1)
-    }
-
     pub(super) fn json(&self) -> Value {
         let chaos: serde_json::Map<String, Value> = self
             .chaos

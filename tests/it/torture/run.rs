@@ -10,7 +10,7 @@ use doorward::time::{Clock, monotonic};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::chaos::Chaos;
+use super::chaos::{Chaos, KINDS};
 use super::court::{Answer, Court};
 use super::fleet::Fleet;
 use super::ledger::{Ended, Ledger};
@@ -20,6 +20,7 @@ use super::report::Report;
 use super::rules::Rules;
 use super::world::World;
 use crate::support::account::PASSWORD;
+use crate::support::{eventually, when};
 
 /// How long it takes, after the last disturbance, until each gateway has refused each token, at the very most.
 const LAST_PATIENCE: Duration = Duration::from_secs(120);
@@ -85,6 +86,11 @@ pub(super) async fn run(plan: Plan, world: World) -> Report {
     for task in writers {
         task.await.expect("a writer ended");
     }
+    // Writers that were fast leave time for each kind of disturbance.
+    eventually(LAST_PATIENCE, "each kind of disturbance", || async {
+        when(ledger.kinds().len() == KINDS.len())
+    })
+    .await;
     ledger.finish();
     for task in disturbers.into_iter().chain(watchers) {
         task.await.expect("a task ended");

@@ -18,7 +18,8 @@ pub(super) trait Victim: Send + Sync {
     fn revive(&self) -> BoxFuture<'_, ()>;
 }
 
-/// Everything below the gateways.
+/// Everything below the gateways. Where revocations are kept elsewhere than in the database, `toml` says so to the gateways,
+/// and that server is one more of the victims.
 pub(super) struct World {
     /// What the report calls it.
     pub(super) name: &'static str,
