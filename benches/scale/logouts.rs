@@ -24,12 +24,14 @@ const CONNECTIONS: usize = 128;
 const USERS: usize = 1_000;
 
 pub(crate) async fn logouts(many: usize) {
-    let server = Server::start().await;
+    // The tests' servers do not care for a power cut. This one does.
+    let server = Server::start_with(&[
+        "--innodb-flush-log-at-trx-commit=1",
+        "--innodb-buffer-pool-size=512M",
+        "--innodb-log-file-size=256M",
+    ])
+    .await;
     let database = Database::create_in(&server).await;
-    // The tests' servers do not care for a power cut. These are asked to.
-    database
-        .run("SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_buffer_pool_size = 512 * 1024 * 1024")
-        .await;
     let dir = tempfile::tempdir().expect("a folder");
     let mut gateways = Vec::new();
     for _ in 0..GATEWAYS {
