@@ -5,6 +5,7 @@
 
 mod email;
 mod identity;
+mod principal;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 pub use email::{Email, InvalidEmail};
 pub use identity::{Identity, InvalidName, InvalidRole, MAX_ROLES, Role, UserName};
+pub use principal::{InvalidIssuerName, InvalidSubject, IssuerName, Principal, Subject};
 
 use crate::time::Timestamp;
 

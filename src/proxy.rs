@@ -24,7 +24,7 @@ pub use error::Refused;
 pub use target::Target;
 
 use crate::config::{self, Config};
-use crate::id::UserId;
+use crate::id::Identity;
 use crate::rules::bearer::bearer_token;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::{Access, AuthMode, decide};
@@ -73,8 +73,8 @@ pub struct Caller {
 pub struct Trace {
     /// Index of the route.
     pub route: Option<usize>,
-    /// The user, once authenticated.
-    pub user: Option<UserId>,
+    /// Who it comes from, once authenticated.
+    pub identity: Option<Arc<Identity>>,
     /// Index of the upstream, once one was asked.
     pub upstream: Option<usize>,
     /// Watches the request body, if there is one.
@@ -156,7 +156,7 @@ impl Proxy {
 
         let token = self.authenticate(route, &parts.headers, moment.now)?;
         let identity = token.as_ref().map(|token| &token.identity);
-        trace.user = identity.map(|identity| identity.user);
+        trace.identity = identity.cloned();
         let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
 
         refuse_upgrade(&parts.headers)?;

@@ -164,7 +164,7 @@ impl Tokens {
         }
         match self
             .revocations
-            .standing(verified.token, verified.identity.session, verified.generation)
+            .standing(verified.token, verified.session, verified.generation)
         {
             Standing::Live => Ok(verified),
             Standing::Revoked => Err(Refusal::Revoked),

@@ -46,7 +46,7 @@ impl Caller {
 
     /// Who shows this token, if they are still there.
     pub(super) async fn with(token: Arc<Verified>, state: &AuthState) -> Result<Self, Failure> {
-        let user = state.store.user_by_id(token.identity.user).await?;
+        let user = state.store.user_by_id(token.user).await?;
         match user {
             Some(user) if user.disabled_at.is_none() => Ok(Self { token, user }),
             Some(_) | None => Err(Failure::revoked()),
@@ -55,7 +55,7 @@ impl Caller {
 
     /// Whether the token is still good after something took its time.
     pub(super) fn check_again(&self, state: &AuthState) -> Result<(), Failure> {
-        let (token, session) = (self.token.token, self.token.identity.session);
+        let (token, session) = (self.token.token, self.token.session);
         if state.blocklist.is_revoked(token, session, self.token.generation) {
             return Err(Failure::revoked());
         }

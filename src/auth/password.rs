@@ -73,7 +73,7 @@ pub(super) async fn change(
         caller.check_again(&state)?;
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
-        let keep = Some(caller.token.identity.session);
+        let keep = Some(caller.token.session);
         let seen = Some(caller.user.password_hash.expose().as_str());
         let changed = state
             .store

@@ -19,7 +19,7 @@ pub(super) fn until(state: &AuthState, caller: &Caller, now: Timestamp) -> Times
 /// they are looked up only where the store has no such live session.
 pub(super) async fn own_session(state: &AuthState, token: Arc<Verified>) -> Result<(), Failure> {
     let now = state.clock.now();
-    let (user, session) = (token.identity.user, token.identity.session);
+    let (user, session) = (token.user, token.session);
     let until = state.tokens.revoke_until_for(&token, now);
     if let Some(ended) = state.store.end_session(user, session, until, now).await? {
         state.blocklist.apply(&[ended], now);
@@ -41,7 +41,7 @@ pub(super) async fn all_sessions(state: &AuthState, caller: &Caller) -> Result<(
 pub(super) async fn other_sessions(state: &AuthState, caller: &Caller) -> Result<(), Failure> {
     let now = state.clock.now();
     let until = until(state, caller, now);
-    let own = Some(caller.token.identity.session);
+    let own = Some(caller.token.session);
     let ended = state.store.end_sessions(caller.user.id, own, until, now).await?;
     state.blocklist.apply(&ended, now);
     Ok(())
@@ -59,7 +59,7 @@ pub(super) async fn own_too(
 ) -> Result<(), Failure> {
     state.blocklist.apply(ended, now);
     let own = Revoked::Session {
-        id: caller.token.identity.session,
+        id: caller.token.session,
         up_to: u32::MAX,
     };
     if ended.iter().any(|revocation| revocation.target == own) {

@@ -59,9 +59,7 @@ async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Fa
     };
     let now = state.clock.now();
     // What is revoked here was committed before.
-    let known = state
-        .blocklist
-        .is_revoked(token.token, token.identity.session, token.generation);
+    let known = state.blocklist.is_revoked(token.token, token.session, token.generation);
     if known || state.tokens.is_over_everywhere(&token, now) {
         return Ok(());
     }

@@ -65,7 +65,7 @@ impl SessionBody {
     responses((status = 200, description = "The sessions.", body = Vec<SessionBody>)),
 )]
 pub(super) async fn list(State(state): State<AuthState>, caller: Caller) -> Result<Json<Vec<SessionBody>>, Failure> {
-    let current = caller.token.identity.session;
+    let current = caller.token.session;
     let sessions = state.store.live_sessions(caller.user.id, state.clock.now()).await?;
     Ok(Json(
         sessions

@@ -69,7 +69,7 @@ pub(super) async fn change(
     run_to_end(async move {
         let now = state.clock.now();
         let change = UserChange { email, name };
-        let by = Some(caller.token.identity.session);
+        let by = Some(caller.token.session);
         let until = revoke::until(&state, &caller, now);
         let changed = state.store.update_user(caller.user.id, by, &change, until, now).await?;
         let changed = changed.ok_or_else(Failure::revoked)?;
@@ -93,7 +93,7 @@ pub(super) async fn delete(State(state): State<AuthState>, caller: Caller) -> Re
     run_to_end(async move {
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
-        let by = Some(caller.token.identity.session);
+        let by = Some(caller.token.session);
         let ended = state.store.delete_user(caller.user.id, by, until, now).await?;
         let ended = ended.ok_or_else(Failure::revoked)?;
         // The caller's session may be none of the store's: then its token goes all the same.

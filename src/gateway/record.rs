@@ -182,7 +182,7 @@ impl Drop for Record {
                 bytes_out = self.sent,
                 complete = self.complete,
                 client = %self.client,
-                user = self.trace.user.map(tracing::field::display),
+                user = self.trace.identity.as_ref().map(|identity| tracing::field::display(&identity.principal)),
                 upstream = self.upstream.as_deref(),
                 request_id = text(&self.request_id),
                 "request"

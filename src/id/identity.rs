@@ -6,21 +6,21 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Email, SessionId, UserId};
+use super::{Email, Principal, SessionId};
 
 /// Who a request comes from, as policy and identity headers see it. It is independent of how that was proven.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
-    /// The user.
-    pub user: UserId,
-    /// The user's address at the time the token was issued.
-    pub email: Email,
-    /// The user's name at that time.
-    pub name: UserName,
-    /// The user's roles at that time, sorted, each once.
+    /// Whom it speaks for.
+    pub principal: Principal,
+    /// Their address at the time the token was issued. A user of ours has one, a subject of another issuer may have none.
+    pub email: Option<Email>,
+    /// Their name at that time; as with the address.
+    pub name: Option<UserName>,
+    /// Their roles at that time, sorted, each once.
     pub roles: Vec<Role>,
-    /// The session.
-    pub session: SessionId,
+    /// The session, which only a user of ours has.
+    pub session: Option<SessionId>,
     /// Every claim of the token, for routes that ask for `claims`.
     pub claims: Map<String, Value>,
 }
@@ -53,7 +53,7 @@ impl FromStr for UserName {
 }
 
 /// Control characters, line and paragraph separators, and the bidirectional overrides that make a text read as another.
-fn is_control_or_direction(c: char) -> bool {
+pub(super) fn is_control_or_direction(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

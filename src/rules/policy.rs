@@ -96,11 +96,11 @@ mod tests {
             panic!("claims are an object")
         };
         Arc::new(Identity {
-            user: UserId::from_bytes([1; 16]),
-            email: "ann@example.com".parse().unwrap(),
-            name: "Ann".parse().unwrap(),
+            principal: UserId::from_bytes([1; 16]).into(),
+            email: "ann@example.com".parse().ok(),
+            name: "Ann".parse().ok(),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
-            session: SessionId::from_bytes([2; 16]),
+            session: Some(SessionId::from_bytes([2; 16])),
             claims,
         })
     }

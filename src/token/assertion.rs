@@ -18,7 +18,7 @@ use super::compact::encode;
 use super::key::Key;
 use super::keys::KeySet;
 use super::{KeyError, Verified};
-use crate::id::{Email, Identity, Role, SessionId, UserId, UserName};
+use crate::id::{Email, Identity, Principal, Role, SessionId, UserName};
 use crate::time::Timestamp;
 
 /// The `typ` of an assertion. No verifier of access tokens takes it for one, ours above all.
@@ -61,12 +61,15 @@ struct Assertion {
 struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
-    sub: UserId,
-    sid: SessionId,
+    sub: &'a Principal,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
     iat: i64,
     exp: i64,
-    name: &'a UserName,
-    email: &'a Email,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a UserName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a Email>,
     roles: &'a [Role],
 }
 
@@ -139,12 +142,12 @@ fn sign(
     let claims = Claims {
         iss: issuer,
         aud: audience,
-        sub: identity.user,
+        sub: &identity.principal,
         sid: identity.session,
         iat: now.unix_seconds(),
         exp: expires_at.unix_seconds(),
-        name: &identity.name,
-        email: &identity.email,
+        name: identity.name.as_ref(),
+        email: identity.email.as_ref(),
         roles: &identity.roles,
     };
     let header = json!({ "alg": key.algorithm().as_str(), "typ": TYPE, "kid": key.kid() });

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::assertion::Assertions;
 use super::key::Key;
 use super::{CLOCK_SKEW, Reason, Refusal, Settings};
-use crate::id::{Email, Identity, Role, TokenId, UserName};
+use crate::id::{Email, Identity, Principal, Role, SessionId, TokenId, UserId, UserName};
 use crate::time::Timestamp;
 
 /// 9999-12-31T23:59:59Z in seconds since the epoch: the last instant that RFC 3339 can write.
@@ -21,6 +21,10 @@ const LAST_SECOND: i64 = 253_402_300_799;
 pub struct Verified {
     /// Who it speaks for.
     pub identity: Arc<Identity>,
+    /// Its `sub`: the user of [`Verified::identity`].
+    pub user: UserId,
+    /// Its `sid`: the session of [`Verified::identity`].
+    pub session: SessionId,
     /// Its `jti`.
     pub token: TokenId,
     /// Its `gen`: how many times its session had been refreshed, counting from 1.
@@ -56,12 +60,14 @@ impl Verified {
         // `iat` alone would not make a token invalid (RFC 7519, section 4.1.6). But one from a clock far ahead of ours
         // also expires that much later, and could outlive the memory of its revocation.
         let issued_by = issued_at - CLOCK_SKEW;
+        let user = exactly(&claims, "sub", Reason::Id)?;
+        let session = exactly(&claims, "sid", Reason::Id)?;
         let identity = Identity {
-            user: exactly(&claims, "sub", Reason::Id)?,
-            email: normalised(&claims, "email", Email::as_str)?,
-            name: normalised(&claims, "name", UserName::as_str)?,
+            principal: Principal::User(user),
+            email: Some(normalised(&claims, "email", Email::as_str)?),
+            name: Some(normalised(&claims, "name", UserName::as_str)?),
             roles: claims.get("roles").and_then(roles).ok_or(Reason::Profile)?,
-            session: exactly(&claims, "sid", Reason::Id)?,
+            session: Some(session),
             claims: Map::new(),
         };
         let token = exactly(&claims, "jti", Reason::Id)?;
@@ -71,6 +77,8 @@ impl Verified {
             .ok_or(Reason::Id)?;
         Ok(Self {
             identity: Arc::new(Identity { claims, ..identity }),
+            user,
+            session,
             token,
             generation,
             issued_at,

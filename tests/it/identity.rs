@@ -23,6 +23,7 @@ const SPOOFS: &[&str] = &[
     "X-Auth-Roles: admin",
     "X_AUTH_ROLES: admin",
     "X-Auth-Session: 1",
+    "X-Auth-Issuer: corp",
     "X-Auth-Tenant: 1",
     "Connection: X-Auth-User-Id",
     "Connection: keep-alive, x-auth-user-id, X-Auth-Roles\r\nX-Auth-User-Id: 1",
@@ -63,6 +64,7 @@ fn assert_is(seen: &Seen, user: &Account, why: &str) {
     assert_eq!(all("x-auth-email"), [user.email.as_str()], "{why}: {seen:?}");
     assert_eq!(all("x-auth-name"), [user.name.as_str()], "{why}: {seen:?}");
     assert_eq!(all("x-auth-session").len(), 1, "{why}: {seen:?}");
+    assert_eq!(all("x-auth-issuer"), ["self"], "{why}: {seen:?}");
     assert!(!format!("{headers:?}").contains("admin"), "{why}: {seen:?}");
     for (name, _) in &headers {
         let known = [
@@ -71,6 +73,7 @@ fn assert_is(seen: &Seen, user: &Account, why: &str) {
             "x-auth-name",
             "x-auth-roles",
             "x-auth-session",
+            "x-auth-issuer",
         ];
         assert!(known.contains(&name.as_str()), "{why}: {name} in {seen:?}");
     }

@@ -200,13 +200,7 @@ async fn a_session_that_ended_on_another_replica_changes_and_deletes_nothing() {
     let owner = app.sign_up("ann@example.com").await;
     let held = app.log_in("ann@example.com").await;
     let now = app.state.clock.now();
-    let session = app
-        .state
-        .tokens
-        .authenticate(&held.access, now)
-        .unwrap()
-        .identity
-        .session;
+    let session = app.state.tokens.authenticate(&held.access, now).unwrap().session;
     // This one's blocklist has not heard of it.
     let until = app.state.tokens.revoke_until(now);
     let ended = app.state.store.end_session(id_of(&held.user), session, until, now);

@@ -94,7 +94,7 @@ async fn a_session_that_ended_elsewhere_is_refused_here_after_its_logout() {
     let now = app.state.clock.now();
     let token = app.state.tokens.authenticate(&held.access, now).unwrap();
     // Another replica ended it, and this one has not polled yet.
-    let (user, session) = (token.identity.user, token.identity.session);
+    let (user, session) = (token.user, token.session);
     let until = app.state.tokens.revoke_until(now);
     app.state
         .store
@@ -159,10 +159,10 @@ async fn a_logout_whose_client_goes_away_happens_wholly_or_not_at_all() {
         let live = app
             .state
             .store
-            .live_sessions(token.identity.user, app.state.clock.now())
+            .live_sessions(token.user, app.state.clock.now())
             .await
             .unwrap();
-        if !live.iter().any(|session| session.id == token.identity.session) {
+        if !live.iter().any(|session| session.id == token.session) {
             ended += 1;
             eventually_refused(&app, &held.access).await;
         }

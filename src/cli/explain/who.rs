@@ -39,11 +39,14 @@ impl Who {
         roles.sort();
         roles.dedup();
         let mut identity = Identity {
-            user: UserId::from_bytes([0; 16]),
-            email: "user@example.com".parse().map_err(|error| format!("{error}"))?,
-            name: "Example User".parse().map_err(|error| format!("{error}"))?,
+            principal: UserId::from_bytes([0; 16]).into(),
+            email: "user@example.com"
+                .parse()
+                .map(Some)
+                .map_err(|error| format!("{error}"))?,
+            name: "Example User".parse().map(Some).map_err(|error| format!("{error}"))?,
             roles,
-            session: SessionId::from_bytes([0; 16]),
+            session: Some(SessionId::from_bytes([0; 16])),
             claims: Map::new(),
         };
         identity.claims = claims(&identity);
@@ -55,7 +58,7 @@ impl Who {
 /// The claims of a token that a route may ask for.
 fn claims(identity: &Identity) -> Map<String, Value> {
     let standard = json!({
-        "sub": identity.user,
+        "sub": identity.principal,
         "sid": identity.session,
         "email": identity.email,
         "name": identity.name,
@@ -72,11 +75,13 @@ pub(super) fn describe(who: Option<&Identity>) -> String {
     let Some(identity) = who else {
         return "nobody (no token)".to_owned();
     };
+    let email = identity.email.as_ref().map(ToString::to_string);
+    let name = email.unwrap_or_else(|| identity.principal.to_string());
     let roles: Vec<_> = identity.roles.iter().map(Role::as_str).collect();
     if roles.is_empty() {
-        format!("{} without roles", identity.email)
+        format!("{name} without roles")
     } else {
-        format!("{} with role {}", identity.email, roles.join(", "))
+        format!("{name} with role {}", roles.join(", "))
     }
 }
 

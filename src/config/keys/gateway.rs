@@ -110,7 +110,7 @@ pub(super) static TRAFFIC: &[Key] = &[
         "identity.prefix",
         Text("the beginning of a header name, ending in \"-\" and not that of a header with a meaning of its own"),
         Value("\"X-Auth-\""),
-        "What the identity headers begin with: `X-Auth-User-Id`, `-Email`, `-Name`, `-Roles`, `-Session`, `-Assertion`.",
+        "What the identity headers begin with: `X-Auth-User-Id`, `-Email`, `-Name`, `-Roles`, `-Session`, `-Issuer`, `-Assertion`.",
     ),
     key(
         "identity.forward_token",

@@ -5,7 +5,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names;
 use super::value::{set_written, write_encoded, write_plain};
-use crate::id::Identity;
+use crate::id::{Identity, IssuerName, Principal};
 
 /// The names of the identity headers, made once, and the prefix that clients may not use.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub struct IdentityHeaders {
     roles: HeaderName,
     session: HeaderName,
     assertion: HeaderName,
+    issuer: HeaderName,
 }
 
 /// A text that can't begin the names of identity headers.
@@ -52,6 +53,7 @@ impl IdentityHeaders {
             roles: name("roles")?,
             session: name("session")?,
             assertion: name("assertion")?,
+            issuer: name("issuer")?,
             prefix: prefix.into(),
         })
     }
@@ -78,16 +80,34 @@ impl IdentityHeaders {
         }
     }
 
-    /// Sets the headers. A user without roles has no roles header.
+    /// Sets the headers: those of the user and of the issuer always, the others where the identity has what they say.
     pub(super) fn set(&self, headers: &mut HeaderMap, identity: &Identity, buffer: &mut BytesMut) {
-        write_plain(buffer, identity.user);
-        set_written(headers, &self.user, buffer);
-        write_plain(buffer, identity.session);
-        set_written(headers, &self.session, buffer);
-        write_encoded(buffer, identity.email.as_str());
-        set_written(headers, &self.email, buffer);
-        write_encoded(buffer, identity.name.as_str());
-        set_written(headers, &self.name, buffer);
+        match &identity.principal {
+            Principal::User(id) => {
+                write_plain(buffer, id);
+                set_written(headers, &self.user, buffer);
+                headers.insert(&self.issuer, HeaderValue::from_static(IssuerName::SELF));
+            }
+            Principal::Foreign { issuer, subject } => {
+                write_plain(buffer, format_args!("{issuer}:"));
+                write_encoded(buffer, subject.as_str());
+                set_written(headers, &self.user, buffer);
+                write_plain(buffer, issuer);
+                set_written(headers, &self.issuer, buffer);
+            }
+        }
+        if let Some(session) = identity.session {
+            write_plain(buffer, session);
+            set_written(headers, &self.session, buffer);
+        }
+        if let Some(email) = &identity.email {
+            write_encoded(buffer, email.as_str());
+            set_written(headers, &self.email, buffer);
+        }
+        if let Some(name) = &identity.name {
+            write_encoded(buffer, name.as_str());
+            set_written(headers, &self.name, buffer);
+        }
         // A role holds no comma and nothing that is encoded.
         for (index, role) in identity.roles.iter().enumerate() {
             buffer.extend_from_slice(if index == 0 { b"" } else { b"," });

@@ -10,18 +10,18 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Map;
 
 use super::*;
-use crate::id::{Identity, SessionId, UserId};
+use crate::id::{Identity, Principal, SessionId, UserId};
 use crate::rules::policy::{Access, AuthMode, decide};
 
 const USER: &str = "01010101-0101-0101-0101-010101010101";
 
 fn identity(name: &str, roles: &[&str]) -> Arc<Identity> {
     Arc::new(Identity {
-        user: UserId::from_bytes([1; 16]),
-        email: "jörg@example.com".parse().unwrap(),
-        name: name.parse().unwrap(),
+        principal: UserId::from_bytes([1; 16]).into(),
+        email: "jörg@example.com".parse().ok(),
+        name: Some(name.parse().unwrap()),
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
-        session: SessionId::from_bytes([2; 16]),
+        session: Some(SessionId::from_bytes([2; 16])),
         claims: Map::new(),
     })
 }
@@ -132,6 +132,7 @@ fn an_upstream_sees_who_the_request_comes_from() {
             "host: example.com:8080",
             "via: 1.1 doorward",
             "x-auth-email: j%C3%B6rg@example.com",
+            "x-auth-issuer: self",
             "x-auth-name: J%C3%B6rg 100%25",
             "x-auth-roles: admin,team:x",
             "x-auth-session: 02020202-0202-0202-0202-020202020202",
@@ -142,6 +143,28 @@ fn an_upstream_sees_who_the_request_comes_from() {
             "x-request-id: r-1",
         ]
     );
+}
+
+#[test]
+fn a_subject_of_another_issuer_is_told_apart_from_our_users() {
+    let foreign = Arc::new(Identity {
+        principal: Principal::Foreign {
+            issuer: "corp".parse().unwrap(),
+            subject: format!("{USER}%é").parse().unwrap(),
+        },
+        email: None,
+        name: None,
+        roles: Vec::new(),
+        session: None,
+        claims: Map::new(),
+    });
+    let seen = request(&[]).of(&foreign).rewritten();
+    let identity: Vec<String> = lines(&seen)
+        .into_iter()
+        .filter(|line| line.starts_with("x-auth-"))
+        .collect();
+    let user = format!("x-auth-user-id: corp:{USER}%25%C3%A9");
+    assert_eq!(identity, ["x-auth-issuer: corp", &user]);
 }
 
 #[test]
@@ -163,6 +186,7 @@ fn no_spelling_of_an_identity_header_gets_through_on_any_route() {
         ("X-Auth-User-Id-", "1"),
         ("X~Auth|User'Id", "1"),
         ("X-Auth-Roles", "admin"),
+        ("X-Auth-Issuer", "corp"),
         ("X-Auth-Anything", "1"),
         ("X-Auth-", "1"),
         ("X-User-Email", "root@x"),
@@ -175,9 +199,9 @@ fn no_spelling_of_an_identity_header_gets_through_on_any_route() {
     assert_eq!(request(&spoofs).left(), [""; 0]);
     let seen = request(&spoofs).of(&identity("Ann", &[])).rewritten();
     assert_eq!(seen.get_all("x-auth-user-id").iter().collect::<Vec<_>>(), [USER]);
-    assert_eq!(seen.keys().filter(|name| name.as_str().contains("auth")).count(), 4);
+    assert_eq!(seen.keys().filter(|name| name.as_str().contains("auth")).count(), 5);
     // A trusted proxy is trusted for addresses, not for users.
-    assert_eq!(request(&spoofs[..15]).behind("10.0.0.1").rewritten().len(), 6);
+    assert_eq!(request(&spoofs[..16]).behind("10.0.0.1").rewritten().len(), 6);
 }
 
 #[test]

@@ -84,7 +84,8 @@ proptest! {
             .filter(|(name, _)| folded(name).starts_with("x-auth-"))
             .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect();
-        prop_assert_eq!(identity.len(), if known { 5 } else { 0 });
+        prop_assert_eq!(identity.len(), if known { 6 } else { 0 });
+        prop_assert!(!known || identity.contains(&("x-auth-issuer", b"self")));
         prop_assert!(!known || identity.contains(&("x-auth-user-id", USER.as_bytes())));
         prop_assert!(!known || identity.contains(&("x-auth-roles", b"user")));
 
