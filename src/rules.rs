@@ -5,6 +5,7 @@
 //! request, so nothing here allocates in the usual case, but for the header values that it must write.
 
 pub mod bearer;
+pub mod claim_path;
 pub mod headers;
 pub mod host;
 pub mod path;

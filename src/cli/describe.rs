@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::config::{Config, Route, ServerAddress};
-use crate::rules::policy::{Access, AuthMode};
+use crate::id::IssuerName;
+use crate::rules::policy::{Access, AuthMode, TrustedIssuers};
 use crate::rules::route::{HostPattern, Rule};
 
 /// Which requests a route is for: `api.example.com/orders/{id} [GET POST] exact`.
@@ -31,6 +32,12 @@ pub(super) fn access(access: &Access) -> String {
         AuthMode::None => "public",
     }
     .to_owned();
+    if access.issuers != TrustedIssuers::own() {
+        let own = access.issuers.own.then_some(IssuerName::SELF);
+        let others = access.issuers.others.iter().map(IssuerName::as_str);
+        let names: Vec<_> = own.into_iter().chain(others).collect();
+        let _ = write!(text, ", issuer {}", names.join(" or "));
+    }
     if !access.roles.is_empty() {
         let roles: Vec<_> = access.roles.iter().map(crate::id::Role::as_str).collect();
         let _ = write!(text, ", role {}", roles.join(" or "));
@@ -87,12 +94,16 @@ mod tests {
     fn access_says_what_it_takes() {
         let mut to = Access {
             auth: AuthMode::Required,
+            issuers: TrustedIssuers::own(),
             roles: ["admin", "support"].map(|role| role.parse().unwrap()).into(),
             claims: json!({"tenant": "acme"}).as_object().unwrap().clone(),
         };
         assert_eq!(access(&to), "guarded, role admin or support, claim tenant = \"acme\"");
         to.roles.clear();
         to.claims.clear();
+        to.issuers.others.push("corp".parse().unwrap());
+        assert_eq!(access(&to), "guarded, issuer self or corp");
+        to.issuers = TrustedIssuers::own();
         to.auth = AuthMode::None;
         assert_eq!(access(&to), "public");
     }

@@ -97,6 +97,7 @@ pub(super) fn run(args: &Args, globals: &Globals, out: &mut dyn Write) -> Result
         Err(denied) => {
             let code = match denied {
                 Denied::TokenMissing => Code::TokenMissing,
+                Denied::Issuer => Code::TokenInvalid,
                 Denied::MissingRole | Denied::MissingClaim => Code::Forbidden,
             };
             refusal(out, code, &format!("{denied} ({})", describe::access(&route.access)))

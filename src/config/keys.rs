@@ -5,6 +5,7 @@
 //! reference in the README all come from this table.
 
 mod gateway;
+mod issuers;
 mod state;
 
 use std::time::Duration;
@@ -64,7 +65,8 @@ pub(super) enum Default {
 
 /// Every key, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    gateway::LISTENERS.iter().chain(state::KEYS).chain(gateway::TRAFFIC)
+    let state = state::KEYS.iter().chain(issuers::KEYS);
+    gateway::LISTENERS.iter().chain(state).chain(gateway::TRAFFIC)
 }
 
 /// What stands at a place of the configuration.
@@ -82,7 +84,7 @@ pub(super) enum Shape {
 /// The table whose keys are names that the operator chooses.
 pub(super) const NAMED: &str = "upstreams";
 /// The lists of tables.
-pub(super) const LISTED: &[&str] = &["clients", "routes"];
+pub(super) const LISTED: &[&str] = &["clients", "issuers", "routes"];
 
 /// The list of tables that the key at this place stands in.
 pub(super) fn list_of(pattern: &str) -> Option<&'static str> {
@@ -228,6 +230,7 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
+pub(super) const YEAR: Duration = Duration::from_hours(365 * 24);
 pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1024 * KIB;
 

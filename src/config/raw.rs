@@ -26,6 +26,8 @@ pub(super) struct Config {
     pub(super) clients: Vec<Client>,
     pub(super) log: Log,
     #[serde(default)]
+    pub(super) issuers: Vec<Issuer>,
+    #[serde(default)]
     pub(super) upstreams: BTreeMap<String, Upstream>,
     #[serde(default)]
     pub(super) routes: Vec<Route>,
@@ -165,6 +167,43 @@ pub(super) struct Log {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the key is called so, after the `iss` of tokens"
+)]
+pub(super) struct Issuer {
+    pub(super) name: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) audiences: Option<Vec<String>>,
+    pub(super) jwks_url: Option<String>,
+    pub(super) discovery: bool,
+    pub(super) jwks_file: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) algorithms: Vec<String>,
+    pub(super) token_types: Vec<String>,
+    pub(super) role_prefix: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) refresh_every: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) cooldown: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) keep: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub(super) timeout: Duration,
+    pub(super) claims: IssuerClaims,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerClaims {
+    pub(super) user: String,
+    pub(super) email: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) roles: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Upstream {
     pub(super) servers: Option<Vec<String>>,
     #[serde(deserialize_with = "units::duration")]
@@ -185,6 +224,7 @@ pub(super) struct Route {
     pub(super) exact: bool,
     pub(super) methods: Option<Vec<String>>,
     pub(super) auth: String,
+    pub(super) issuers: Vec<String>,
     pub(super) roles: Option<Vec<String>>,
     #[serde(default)]
     pub(super) claims: Map<String, Value>,

@@ -53,7 +53,7 @@ pub fn reference_markdown() -> String {
         let (section, name) = key.key.rsplit_once('.').unwrap_or(("", key.key));
         let header = match section.strip_suffix("[]") {
             Some(list) => format!("[[{list}]]"),
-            None => format!("[{section}]"),
+            None => format!("[{}]", section.replace("[]", "")),
         };
         if header != current {
             let gap = if lines.is_empty() { "" } else { "\n" };

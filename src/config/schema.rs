@@ -80,8 +80,24 @@ pub(super) fn complete(values: &mut Dict) {
                 if let Some(node) = default(key)
                     && let Some(value) = leaf::check(key, key.path, &node, &mut Report::default())
                 {
-                    table.entry(key.name().to_owned()).or_insert(value);
+                    let within = key.path.strip_prefix(&pattern).unwrap_or(key.path);
+                    insert_missing(table, within, value);
                 }
+            }
+        }
+    }
+}
+
+/// Sets the value at this path, names with dots between them, unless there is one.
+fn insert_missing(table: &mut Dict, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.entry(path.to_owned()).or_insert(value);
+        }
+        Some((name, rest)) => {
+            let inner = table.entry(name.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+            if let Value::Dict(_, inner) = inner {
+                insert_missing(inner, rest, value);
             }
         }
     }

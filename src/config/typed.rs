@@ -1,6 +1,7 @@
 //! The configuration once it is valid. A value of these types needs no further check.
 
 mod client;
+mod issuer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::rules::route::Rule;
 use crate::secret::Secret;
 
 pub use client::{Client, ClientPermission};
+pub use issuer::{FetchUrl, InvalidFetchUrl, Issuer, IssuerClaims, KeySource, TokenTypes};
 
 /// All that the gateway is told.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// Logs.
     pub log: Log,
+    /// Others whose tokens are accepted on routes that name them, in the order of the file.
+    pub issuers: Vec<Issuer>,
     /// The upstreams, by the order of their names; [`Route::upstream`] is an index into this.
     pub upstreams: Vec<Upstream>,
     /// The routes, in the order of the file. At least one.

@@ -4,6 +4,7 @@
 mod auth;
 mod clients;
 mod database_url;
+mod issuers;
 mod paths;
 mod routes;
 mod server;
@@ -36,6 +37,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let identity = auth::identity(&raw.identity, check);
     let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);
+    let issuers = issuers::issuers(&raw.issuers, tokens.as_ref(), check);
     let upstreams = upstreams::upstreams(&raw.upstreams, check);
     let routes = routes::routes(raw, auth.as_ref(), check);
     Some(typed::Config {
@@ -50,6 +52,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         identity: identity?,
         clients: clients?,
         log: log?,
+        issuers: issuers?,
         upstreams: upstreams?,
         routes: routes?,
     })

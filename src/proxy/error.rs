@@ -67,6 +67,7 @@ impl Refused {
             Self::Denied(Denied::TokenMissing) => {
                 Problem::new(Code::TokenMissing, "send the access token as `Authorization: Bearer …`")
             }
+            Self::Denied(Denied::Issuer) => token_problem(token::Refusal::Invalid(token::Reason::Issuer)),
             Self::Denied(Denied::MissingRole) => Problem::new(
                 Code::Forbidden,
                 "the token has none of the roles that this route asks for",
@@ -103,7 +104,7 @@ fn token_problem(refusal: token::Refusal) -> Problem {
     match refusal {
         token::Refusal::Invalid(_) => Problem::new(
             Code::TokenInvalid,
-            "the access token is not one that this gateway issued",
+            "the access token is not one that this gateway accepts here",
         ),
         token::Refusal::Expired => Problem::new(Code::TokenExpired, "the access token has expired: refresh it"),
         token::Refusal::Revoked => Problem::new(Code::TokenRevoked, "the access token was revoked: log in again"),

@@ -4,17 +4,48 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::id::{Identity, Role};
+use crate::id::{Identity, IssuerName, Principal, Role};
 
 /// What a route asks of a request's identity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     /// Whether a token is needed.
     pub auth: AuthMode,
+    /// Who has to vouch for it.
+    pub issuers: TrustedIssuers,
     /// Any of these; empty: no role is asked for.
     pub roles: Vec<Role>,
     /// All of these, with equal values (or, where the token's value is a list, contained in it).
     pub claims: Map<String, Value>,
+}
+
+/// Whose word about an identity a route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuers {
+    /// Ours.
+    pub own: bool,
+    /// That of these.
+    pub others: Vec<IssuerName>,
+}
+
+impl TrustedIssuers {
+    /// Nobody's but ours.
+    #[must_use]
+    pub const fn own() -> Self {
+        Self {
+            own: true,
+            others: Vec::new(),
+        }
+    }
+
+    /// Whether the one who vouches for this principal is among them.
+    #[must_use]
+    pub fn vouch_for(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::User(_) => self.own,
+            Principal::Foreign { issuer, .. } => self.others.contains(issuer),
+        }
+    }
 }
 
 /// Whether a route needs a token.
@@ -48,6 +79,9 @@ pub enum Denied {
     /// The route needs an identity.
     #[error("this route needs a bearer token")]
     TokenMissing,
+    /// Somebody vouches for the identity whose word the route does not take.
+    #[error("a token of an issuer that this route does not accept")]
+    Issuer,
     /// The identity has none of the route's roles.
     #[error("none of the roles that this route asks for")]
     MissingRole,
@@ -69,6 +103,10 @@ pub fn decide(access: &Access, who: Option<&Arc<Identity>>) -> Result<Permit, De
         (AuthMode::Required | AuthMode::Optional, None) => return Err(Denied::TokenMissing),
         (AuthMode::Required | AuthMode::Optional, Some(identity)) => identity,
     };
+    // Whoever found out who it is has looked only at these issuers. A slip there must not open a door.
+    if !access.issuers.vouch_for(&identity.principal) {
+        return Err(Denied::Issuer);
+    }
     if !access.roles.is_empty() && !access.roles.iter().any(|role| identity.roles.contains(role)) {
         return Err(Denied::MissingRole);
     }
@@ -111,6 +149,7 @@ mod tests {
         };
         Access {
             auth,
+            issuers: TrustedIssuers::own(),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
             claims,
         }
@@ -153,6 +192,36 @@ mod tests {
         let by_claim = access(AuthMode::Optional, &[], json!({"tenant": "acme"}));
         assert_eq!(decide(&by_claim, None).unwrap_err(), Denied::TokenMissing);
         assert_eq!(decide(&by_claim, Some(&user)).unwrap_err(), Denied::MissingClaim);
+    }
+
+    #[test]
+    fn a_route_takes_the_word_of_the_issuers_that_it_names_and_of_nobody_else() {
+        let of_corp = Arc::new(Identity {
+            principal: Principal::Foreign {
+                issuer: "corp".parse().unwrap(),
+                subject: "ann".parse().unwrap(),
+            },
+            ..(*ann(&["admin"], json!({}))).clone()
+        });
+        let ours = ann(&["admin"], json!({}));
+        let passes = |own: bool, others: &[&str], who: &Arc<Identity>| {
+            let access = Access {
+                issuers: TrustedIssuers {
+                    own,
+                    others: others.iter().map(|name| name.parse().unwrap()).collect(),
+                },
+                ..access(AuthMode::Required, &["admin"], json!({}))
+            };
+            decide(&access, Some(who))
+        };
+        assert!(passes(true, &[], &ours).is_ok() && passes(false, &["partner", "corp"], &of_corp).is_ok());
+        for denied in [
+            passes(true, &[], &of_corp),
+            passes(true, &["partner"], &of_corp),
+            passes(false, &["corp"], &ours),
+        ] {
+            assert_eq!(denied.unwrap_err(), Denied::Issuer);
+        }
     }
 
     #[test]

@@ -300,6 +300,7 @@ fn config(directory: &TempDir) -> Config {
             secret: Secret::new("0123456789abcdef0123456789abcdef".to_owned()),
             allow: config::ClientPermission::ALL.to_vec(),
         }],
+        issuers: Vec::new(),
         log: config::Log {
             format: config::LogFormat::Text,
             filter: "info".to_owned(),

@@ -228,6 +228,12 @@ pub(super) static TRAFFIC: &[Key] = &[
         "Whether a token is needed. `optional`: without one anonymous, with a bad one refused. `none`: not looked at.",
     ),
     key(
+        "routes[].issuers",
+        List("\"self\", or the name of an [[issuers]]"),
+        Value("[\"self\"]"),
+        "Whose tokens are accepted: `self` is the gateway itself.",
+    ),
+    key(
         "routes[].roles",
         List("a role: 1 to 64 characters of a-z A-Z 0-9 _ - . :"),
         Unset,

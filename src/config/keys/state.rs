@@ -2,9 +2,7 @@
 
 use super::Default::{Derived, Unset, Value};
 use super::Kind::{Bool, Duration, Integer, OneOf, Text};
-use super::{DAY, HOUR, Key, MINUTE, SECOND, key, ms, secret};
-
-const YEAR: std::time::Duration = std::time::Duration::from_hours(365 * 24);
+use super::{DAY, HOUR, Key, MINUTE, SECOND, YEAR, key, ms, secret};
 
 /// `[store]` to `[passwords]`.
 pub(super) static KEYS: &[Key] = &[

@@ -1,10 +1,9 @@
 //! Each key is read, and what it does not take is refused with its line.
 
+mod issuers;
 mod rows;
 
 use std::path::Path;
-
-use rows::ROWS;
 
 use super::{ROUTES, parse};
 use crate::config::{ConfigErrors, keys, typed::Config};
@@ -22,6 +21,10 @@ const fn row(key: &'static str, value: &'static str, shown: &'static str, bad: &
 }
 
 const MYSQL: &str = "url = \"mysql://ann@db/gate\"\n";
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    rows::ROWS.iter().chain(issuers::ROWS)
+}
 
 /// What else has to stand in the section for the value to make sense.
 fn beside(key: &str) -> &'static str {
@@ -57,12 +60,18 @@ fn document(key: &str, value: &str) -> (String, usize) {
                 "path = \"/a\"\n"
             };
             let upstream = if name == "upstream" { "" } else { "upstream = \"a\"\n" };
-            format!("[upstreams.a]\nservers = \"builtin:whoami\"\n[[routes]]\n{path}{upstream}{setting}\n")
+            let issuer = match name {
+                "issuers" => format!("[[issuers]]\n{}", issuers::beside(key)),
+                _ => String::new(),
+            };
+            format!("[upstreams.a]\nservers = \"builtin:whoami\"\n{issuer}[[routes]]\n{path}{upstream}{setting}\n")
         }
         "clients[]" => format!("{ROUTES}\n[[clients]]\n{beside}{setting}\n"),
+        "issuers[]" => format!("{ROUTES}\n[[issuers]]\n{}{setting}\n", issuers::beside(key)),
+        "issuers[].claims" => format!("{ROUTES}\n[[issuers]]\n{}claims.{setting}\n", issuers::beside(key)),
         section => format!("{ROUTES}\n[{section}]\n{beside}{setting}\n"),
     };
-    let line = 1 + text.lines().position(|line| line == setting).unwrap();
+    let line = 1 + text.lines().position(|line| line.ends_with(&setting)).unwrap();
     (text, line)
 }
 
@@ -74,13 +83,13 @@ fn load(key: &str, value: &str) -> (Result<Config, ConfigErrors>, usize) {
 #[test]
 fn every_key_has_a_row_here() {
     let mut missing: Vec<&str> = keys::all().map(|key| key.path).collect();
-    missing.retain(|path| !ROWS.iter().any(|row| row.key == *path));
+    missing.retain(|path| !rows().any(|row| row.key == *path));
     assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
 fn every_key_is_read() {
-    for row in ROWS.iter().filter(|row| !row.value.is_empty()) {
+    for row in rows().filter(|row| !row.value.is_empty()) {
         let config = format!(
             "{:?}",
             load(row.key, row.value)
@@ -100,7 +109,7 @@ fn every_key_is_read() {
 
 #[test]
 fn what_a_key_does_not_take_is_refused_with_its_line() {
-    for row in ROWS {
+    for row in rows() {
         for bad in row.bad {
             let (result, line) = load(row.key, bad);
             let Err(errors) = result else {

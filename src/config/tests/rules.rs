@@ -280,3 +280,60 @@ fn an_assertion_is_of_somebody() {
         ("false".to_owned(), "true".to_owned())
     );
 }
+
+/// An issuer with these lines, and more routes than one.
+fn with_issuer(lines: &str) -> String {
+    format!("[[issuers]]\nname = 'corp'\nissuer = 'https://id.example.com'\naudiences = 'api'\n{lines}\n")
+}
+
+#[test]
+fn an_issuer_says_once_where_its_keys_are() {
+    let error = only_error(&with_issuer(""));
+    assert_eq!((error.line(), error.key()), (Some(1), "issuers[0].jwks_url"));
+    let error = only_error(&with_issuer("discovery = true\njwks_file = 'keys.json'"));
+    assert_eq!((error.line(), error.key()), (Some(5), "issuers[0].discovery"));
+    assert!(error.to_string().contains("6 | jwks_file"), "{error}");
+    let error = only_error(&with_issuer("jwks_file = 'keys.json'\nca_file = 'ca.pem'"));
+    assert_eq!((error.line(), error.key()), (Some(6), "issuers[0].ca_file"));
+    let discovered =
+        "[[issuers]]\nname = 'corp'\nissuer = 'http://id.example.com'\naudiences = 'api'\ndiscovery = true\n";
+    let error = only_error(discovered);
+    assert_eq!((error.line(), error.key()), (Some(3), "issuers[0].issuer"));
+}
+
+#[test]
+fn no_two_issuers_are_called_alike_or_say_the_same() {
+    let two = |name: &str, issuer: &str| {
+        let second = format!("[[issuers]]\nname = '{name}'\nissuer = '{issuer}'\naudiences = 'api'\njwks_file = 'k'\n");
+        with_issuer("jwks_file = 'k'") + &second
+    };
+    assert!(errors_with_routes(&two("other", "https://other.example.com")).is_empty());
+    assert_eq!(
+        only_error(&two("corp", "https://other.example.com")).key(),
+        "issuers[1].name"
+    );
+    assert_eq!(
+        only_error(&two("other", "https://id.example.com")).key(),
+        "issuers[1].issuer"
+    );
+    let ours = "tokens.issuer = 'https://id.example.com'\n".to_owned() + &with_issuer("jwks_file = 'k'");
+    assert_eq!(only_error(&ours).key(), "issuers[0].issuer");
+}
+
+#[test]
+fn an_unknown_issuer_of_a_route_is_named_with_the_nearest() {
+    let route = "[[routes]]\npath = '/x'\nupstream = 'whoami'\nissuers = ['self', 'crop']\n";
+    let error = only_error(&(with_issuer("jwks_file = 'k'") + route));
+    assert_eq!((error.line(), error.key()), (Some(9), "routes[0].issuers[1]"));
+    assert_eq!(error.suggestion(), Some("\"corp\""));
+    assert_eq!(error.allowed(), Some("the name of an issuer: self, corp"));
+    let public = "[[routes]]\npath = '/x'\nupstream = 'whoami'\nauth = 'none'\nissuers = 'corp'\n";
+    let error = only_error(&(with_issuer("jwks_file = 'k'") + public));
+    assert_eq!((error.line(), error.key()), (Some(10), "routes[0].issuers"));
+}
+
+#[test]
+fn the_keys_of_an_issuer_outlive_the_time_between_two_fetches() {
+    let error = only_error(&with_issuer("jwks_file = 'k'\nrefresh_every = '1h'\nkeep = '1h'"));
+    assert_eq!((error.line(), error.key()), (Some(7), "issuers[0].keep"));
+}

@@ -5,8 +5,8 @@ use http::Method;
 use super::{Check, Reported, paths};
 use crate::config::error::Complaint;
 use crate::config::{raw, suggest, tree, typed};
-use crate::id::Role;
-use crate::rules::policy::{Access, AuthMode};
+use crate::id::{IssuerName, Role};
+use crate::rules::policy::{Access, AuthMode, TrustedIssuers};
 use crate::rules::route::{HostPattern, PathPattern, RouteTable, Rule, Segment};
 
 pub(super) fn routes(
@@ -219,7 +219,12 @@ impl Reader<'_, '_> {
             _ => AuthMode::Required,
         };
         let mut valid = true;
-        for (name, is_set) in [("roles", route.roles.is_some()), ("claims", !route.claims.is_empty())] {
+        let said = |name: &str| self.check.merged.said(&self.key(name)).is_some();
+        for (name, is_set) in [
+            ("roles", route.roles.is_some()),
+            ("claims", !route.claims.is_empty()),
+            ("issuers", said("issuers")),
+        ] {
             if is_set && auth == AuthMode::None {
                 let complaint = Complaint::new("asked of requests whose token is not looked at")
                     .found("auth = \"none\"")
@@ -228,9 +233,12 @@ impl Reader<'_, '_> {
                 valid = false;
             }
         }
+        let issuers = self.issuers(route);
         let roles = self.roles(route)?;
+        let issuers = issuers?;
         valid.then(|| Access {
             auth,
+            issuers,
             roles,
             claims: route.claims.clone(),
         })
@@ -252,6 +260,54 @@ impl Reader<'_, '_> {
             return Err(Reported);
         }
         Ok(route.assertion.unwrap_or(self.raw.identity.assertion) && !is_public)
+    }
+
+    fn issuers(&mut self, route: &raw::Route) -> Option<TrustedIssuers> {
+        if route.issuers.is_empty() {
+            let complaint = Complaint::new("an empty list: nobody could pass").allowed("at least one issuer");
+            self.check.wrong(&self.key("issuers"), complaint);
+            return None;
+        }
+        let mut issuers = TrustedIssuers {
+            own: false,
+            others: Vec::new(),
+        };
+        let mut valid = true;
+        for (index, text) in route.issuers.iter().enumerate() {
+            let name = format!("issuers[{index}]");
+            let other = text.parse::<IssuerName>().ok();
+            let twice =
+                (text == IssuerName::SELF && issuers.own) || other.as_ref().is_some_and(|n| issuers.others.contains(n));
+            let known = self.raw.issuers.iter().any(|issuer| issuer.name.as_ref() == Some(text));
+            match other {
+                _ if twice => self.invalid(&name, "the same issuer twice", text),
+                None if text == IssuerName::SELF => {
+                    issuers.own = true;
+                    continue;
+                }
+                Some(other) if known => {
+                    issuers.others.push(other);
+                    continue;
+                }
+                Some(_) | None => self.unknown_issuer(&name, text),
+            }
+            valid = false;
+        }
+        valid.then_some(issuers)
+    }
+
+    fn unknown_issuer(&mut self, name: &str, text: &str) {
+        // An issuer that was left out because of its own error is not unknown.
+        if self.check.report.has("issuers") {
+            return;
+        }
+        let others = self.raw.issuers.iter().filter_map(|issuer| issuer.name.as_deref());
+        let known: Vec<&str> = std::iter::once(IssuerName::SELF).chain(others).collect();
+        let complaint = Complaint::new("no issuer of this name")
+            .found(tree::quote(text))
+            .allowed(format!("the name of an issuer: {}", known.join(", ")))
+            .suggest(suggest::nearest(text, known.iter().copied()).map(tree::quote));
+        self.check.wrong(&self.key(name), complaint);
     }
 
     fn roles(&mut self, route: &raw::Route) -> Option<Vec<Role>> {

@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use super::*;
 use crate::id::{Identity, Principal, SessionId, UserId};
-use crate::rules::policy::{Access, AuthMode, decide};
+use crate::rules::policy::{Access, AuthMode, TrustedIssuers, decide};
 
 const USER: &str = "01010101-0101-0101-0101-010101010101";
 
@@ -29,6 +29,10 @@ fn identity(name: &str, roles: &[&str]) -> Arc<Identity> {
 fn permit(who: Option<&Arc<Identity>>) -> Permit {
     let access = Access {
         auth: AuthMode::Optional,
+        issuers: TrustedIssuers {
+            own: true,
+            others: vec!["corp".parse().unwrap()],
+        },
         roles: Vec::new(),
         claims: Map::new(),
     };

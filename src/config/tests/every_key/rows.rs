@@ -2,10 +2,10 @@
 
 use super::{Row, row};
 
-const DURATION: &[&str] = &["5", "\"5\"", "\"-1s\"", "\"366d1h\"", "true", "[]", "\"\""];
-const BOOL: &[&str] = &["\"true\"", "1", "[]"];
+pub(super) const DURATION: &[&str] = &["5", "\"5\"", "\"-1s\"", "\"366d1h\"", "true", "[]", "\"\""];
+pub(super) const BOOL: &[&str] = &["\"true\"", "1", "[]"];
 const WORD: &[&str] = &["\"other\"", "1", "\"\"", "[\"x\"]"];
-const TEXT: &[&str] = &["1", "true", "[]", "{}", "1.5", "2026-11-22"];
+pub(super) const TEXT: &[&str] = &["1", "true", "[]", "{}", "1.5", "2026-11-22"];
 
 pub(super) const ROWS: &[Row] = &[
     row(
