@@ -27,6 +27,8 @@ pub struct Metrics {
     durations: Family<RouteLabels, Histogram>,
     problems: Family<ProblemLabels, Counter>,
     upstream_errors: Family<UpstreamLabels, Counter>,
+    issuer_keys: Family<IssuerLabels, Gauge>,
+    issuer_failures: Family<IssuerLabels, Gauge>,
     /// Open client connections.
     pub connections: Gauge,
     /// Requests being answered.
@@ -66,6 +68,11 @@ struct ProblemLabels {
 struct UpstreamLabels {
     upstream: String,
     code: CodeLabel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuerLabels {
+    issuer: String,
 }
 
 /// A method out of the registered ones; any other is `other`, so that clients can't make labels.
@@ -115,6 +122,8 @@ impl Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             problems: Family::default(),
             upstream_errors: Family::default(),
+            issuer_keys: Family::default(),
+            issuer_failures: Family::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             revocations: Gauge::default(),
@@ -164,7 +173,29 @@ impl Metrics {
             "Times that signing keys could not be read, opened or made",
             metrics.key_failures.clone(),
         );
+        registry.register(
+            "issuer_keys",
+            "Keys of another issuer that are known",
+            metrics.issuer_keys.clone(),
+        );
+        registry.register(
+            "issuer_fetch_failures",
+            "Fetches of another issuer's keys that failed since the start",
+            metrics.issuer_failures.clone(),
+        );
         metrics
+    }
+
+    /// Brings up to date what is told of another issuer, which the configuration names.
+    pub fn issuer(&self, name: &str, keys: usize, failures: u64) {
+        let labels = IssuerLabels {
+            issuer: name.to_owned(),
+        };
+        let set = |family: &Family<IssuerLabels, Gauge>, value: Option<i64>| {
+            family.get_or_create(&labels).set(value.unwrap_or(i64::MAX));
+        };
+        set(&self.issuer_keys, i64::try_from(keys).ok());
+        set(&self.issuer_failures, i64::try_from(failures).ok());
     }
 
     /// Notes a request that was answered. `route` is the route's template, never the path.

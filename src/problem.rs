@@ -109,6 +109,8 @@ codes! {
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Store not available";
     /// Revocations are not known well enough to let anybody in.
     RevocationsUnavailable = "revocations_unavailable", SERVICE_UNAVAILABLE, "Revocations not known";
+    /// The keys of the token's issuer are not known.
+    IssuerUnavailable = "issuer_unavailable", SERVICE_UNAVAILABLE, "Issuer not available";
     /// The upstream took too long to answer.
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, "Upstream took too long";
 }

@@ -30,7 +30,7 @@ use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_
 use crate::rules::policy::{Access, AuthMode, decide};
 use crate::rules::route::{Conflict, Found, RouteTable, Rule};
 use crate::time::Timestamp;
-use crate::token::{Tokens, Verified};
+use crate::token::{Accepted, Tokens};
 use crate::upstream::{BodyWatch, Pools, RequestBody, Upstreams};
 
 /// What proxied requests need, shared by all workers.
@@ -154,8 +154,8 @@ impl Proxy {
         let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
         trace.route = Some(index);
 
-        let token = self.authenticate(route, &parts.headers, moment.now)?;
-        let identity = token.as_ref().map(|token| &token.identity);
+        let token = self.authenticate(route, &parts.headers, moment.now).await?;
+        let identity = token.as_ref().map(Accepted::identity);
         trace.identity = identity.cloned();
         let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
 
@@ -220,19 +220,20 @@ impl Proxy {
     }
 
     /// Who the request comes from. A route that asks for nobody does not look at the token at all.
-    fn authenticate(
+    async fn authenticate(
         &self,
         route: &Route,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> Result<Option<Arc<Verified>>, Refused> {
+    ) -> Result<Option<Accepted>, Refused> {
         if route.access.auth == AuthMode::None {
             return Ok(None);
         }
         let Some(token) = bearer_token(headers).map_err(Refused::Bearer)? else {
             return Ok(None);
         };
-        self.tokens.authenticate(token, now).map(Some).map_err(Refused::Token)
+        let accepted = self.tokens.accept(token, &route.access.issuers, now).await;
+        accepted.map(Some).map_err(Refused::Token)
     }
 }
 

@@ -57,6 +57,9 @@ pub enum StartError {
         "routes with `assertion` need a signing key with a public half, and none signs yet: `doorward keys rotate` makes one"
     )]
     NoPublishedKey,
+    /// Another issuer can't be used.
+    #[error(transparent)]
+    Issuer(#[from] crate::issuer::InvalidIssuer),
     /// Password hashing could not be set up.
     #[error("password hashing can't be set up")]
     Hasher(#[from] crate::password::HashError),
@@ -113,6 +116,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         Arc::clone(&prepared.blocklist),
         Arc::clone(&prepared.tokens),
         prepared.keyring.clone(),
+        Arc::clone(&prepared.issuers),
         clock.clone(),
     ));
     let gateway = Arc::new(Gateway::new(

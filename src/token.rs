@@ -12,6 +12,7 @@ mod assertion;
 mod cache;
 mod claims;
 mod compact;
+mod foreign;
 mod header;
 mod issue;
 mod jwk;
@@ -37,11 +38,13 @@ use tokio::sync::Notify;
 use crate::config;
 use crate::config::Algorithm;
 use crate::id::KeyId;
-use crate::rules::policy::Permit;
+use crate::issuer::Issuers;
+use crate::rules::policy::{Permit, TrustedIssuers};
 use crate::time::{self, Clock, Timestamp};
 
 pub use assertion::AssertionError;
 pub use claims::Verified;
+pub use foreign::{Accepted, Foreign};
 pub use issue::{AccessToken, Subject, TokenError};
 pub use keyring::Keyring;
 pub use keys::{KeyError, KeySet, load_keys, load_or_create_master_key};
@@ -93,6 +96,7 @@ pub struct Tokens {
     revocations: Arc<Blocklist>,
     /// Told when a key is missed.
     wanted: Notify,
+    issuers: Arc<Issuers>,
 }
 
 /// What of `[tokens]` is needed to issue and verify.
@@ -119,7 +123,14 @@ impl Tokens {
             cache: Cache::new(config.cache_capacity, config.leeway),
             revocations,
             wanted: Notify::new(),
+            issuers: Arc::default(),
         }
+    }
+
+    /// The same, and tokens of these issuers are accepted where they are trusted.
+    #[must_use]
+    pub fn with_issuers(self, issuers: Arc<Issuers>) -> Self {
+        Self { issuers, ..self }
     }
 
     /// Issues an access token, signed with the newest key that is in its time.
@@ -140,21 +151,49 @@ impl Tokens {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refusal::Invalid(Reason::TooLong));
         }
-        let keys = self.keys.load();
         let digest = cache::digest(token);
-        let verified = match self.cache.get(&digest) {
-            Some(verified) if keys.holds(&verified.key) => {
+        self.own(token, &digest, self.cache.get(&digest), now)
+    }
+
+    /// Judges the text of a bearer token where these issuers are trusted.
+    ///
+    /// As [`Tokens::authenticate`] for tokens of ours. Whether the issuer of a token seen before is trusted here, and still
+    /// has the key that signed it, is judged on every call. Waits at the most two seconds, and only where the keys of
+    /// another issuer are being fetched that may have to be known.
+    pub async fn accept(&self, token: &str, trusted: &TrustedIssuers, now: Timestamp) -> Result<Accepted, Refusal> {
+        if trusted.own && trusted.others.is_empty() {
+            return self.authenticate(token, now).map(Accepted::Own);
+        }
+        foreign::accept(self, token, trusted, now).await
+    }
+
+    /// Judges a token of ours whose digest has been looked up.
+    fn own(
+        &self,
+        token: &str,
+        digest: &cache::Digest,
+        known: Option<Accepted>,
+        now: Timestamp,
+    ) -> Result<Arc<Verified>, Refusal> {
+        let keys = self.keys.load();
+        let verified = match known {
+            Some(Accepted::Own(verified)) if keys.holds(&verified.key) => {
                 verified.check_time(now, self.settings.leeway)?;
                 verified
             }
-            Some(_) | None => {
+            Some(Accepted::Own(_) | Accepted::Foreign(_)) | None => {
                 let verified = verify::verify(&self.settings, &keys, token).map_err(|refusal| match refusal {
                     Refusal::Invalid(Reason::KeyId) => self.without_key(token),
-                    Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::RevocationsUnknown => refusal,
+                    Refusal::Invalid(_)
+                    | Refusal::Expired
+                    | Refusal::Revoked
+                    | Refusal::IssuerUnavailable
+                    | Refusal::RevocationsUnknown => refusal,
                 })?;
                 let verified = Arc::new(verified);
                 verified.check_time(now, self.settings.leeway)?;
-                self.cache.remember(digest, token.len(), Arc::clone(&verified), now);
+                let accepted = Accepted::Own(Arc::clone(&verified));
+                self.cache.remember(*digest, token.len(), accepted, now);
                 verified
             }
         };
@@ -248,17 +287,17 @@ impl Tokens {
     pub fn assert(
         &self,
         permit: &Permit,
-        token: &Verified,
+        token: &Accepted,
         audience: &str,
         now: Timestamp,
     ) -> Result<Option<Bytes>, AssertionError> {
-        if !permit.identity().is_some_and(|who| Arc::ptr_eq(who, &token.identity)) {
+        if !permit.identity().is_some_and(|who| Arc::ptr_eq(who, token.identity())) {
             return Ok(None);
         }
         let keys = self.keys.load();
         let is_revoked = |key: &Key| self.is_key_revoked(key);
         let issuer = &self.settings.issuer;
-        let assertion = token.assertions.of(token, issuer, audience, &keys, is_revoked, now);
+        let assertion = token.assertions().of(token, issuer, audience, &keys, is_revoked, now);
         assertion.map(Some)
     }
 
@@ -268,7 +307,11 @@ impl Tokens {
         let read = verify::verify(&self.settings, &self.keys.load(), token);
         read.map_err(|refusal| match refusal {
             Refusal::Invalid(Reason::KeyId) => self.without_key(token),
-            Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::RevocationsUnknown => refusal,
+            Refusal::Invalid(_)
+            | Refusal::Expired
+            | Refusal::Revoked
+            | Refusal::IssuerUnavailable
+            | Refusal::RevocationsUnknown => refusal,
         })
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::issuer::Issuers;
 use crate::metrics::Metrics;
 use crate::time::Clock;
 use crate::token::{Blocklist, Freshness, Keyring, Tokens};
@@ -17,6 +18,7 @@ pub struct Readiness {
     tokens: Arc<Tokens>,
     keyring: Option<Arc<Keyring>>,
     clock: Clock,
+    issuers: Arc<Issuers>,
 }
 
 /// The answer of `/readyz`.
@@ -30,13 +32,20 @@ pub(super) struct Report {
 impl Readiness {
     /// Ready as soon as it exists: it is made once everything else is there.
     #[must_use]
-    pub fn new(blocklist: Arc<Blocklist>, tokens: Arc<Tokens>, keyring: Option<Arc<Keyring>>, clock: Clock) -> Self {
+    pub fn new(
+        blocklist: Arc<Blocklist>,
+        tokens: Arc<Tokens>,
+        keyring: Option<Arc<Keyring>>,
+        issuers: Arc<Issuers>,
+        clock: Clock,
+    ) -> Self {
         Self {
             draining: AtomicBool::new(false),
             blocklist,
             tokens,
             keyring,
             clock,
+            issuers,
         }
     }
 
@@ -70,6 +79,13 @@ impl Readiness {
         if let Some(trouble) = self.keyring.as_ref().and_then(|keyring| keyring.trouble()) {
             reasons.push(format!("the signing keys can't all be kept up to date: {trouble}"));
         }
+        // Nothing else suffers when another issuer is down: it is said, and requests go on.
+        for issuer in self.issuers.iter() {
+            if let Some(error) = issuer.last_error() {
+                let name = &issuer.config().name;
+                reasons.push(format!("the keys of the issuer {name} can't be fetched: {error}"));
+            }
+        }
         Report { ready, reasons }
     }
 
@@ -80,6 +96,9 @@ impl Readiness {
             .set(i64::try_from(self.blocklist.len()).unwrap_or(i64::MAX));
         if let Freshness::Fresh { age } | Freshness::Stale { age } = self.blocklist.status() {
             metrics.revocations_age.set(age.as_secs_f64());
+        }
+        for issuer in self.issuers.iter() {
+            metrics.issuer(issuer.config().name.as_str(), issuer.held(), issuer.failures());
         }
         metrics
             .tokens_remembered

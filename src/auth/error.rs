@@ -127,6 +127,10 @@ impl From<Refusal> for Failure {
             }
             Refusal::Expired => Self::new(Code::TokenExpired, "the token's time is over"),
             Refusal::Revoked => Self::revoked(),
+            Refusal::IssuerUnavailable => Self::new(
+                Code::IssuerUnavailable,
+                "the keys of the token's issuer are not known at the moment",
+            ),
             Refusal::RevocationsUnknown => {
                 let problem = Problem::new(
                     Code::RevocationsUnavailable,
@@ -223,6 +227,7 @@ mod tests {
             (Refusal::Expired, 401, "token_expired"),
             (Refusal::Revoked, 401, "token_revoked"),
             (Refusal::RevocationsUnknown, 503, "revocations_unavailable"),
+            (Refusal::IssuerUnavailable, 503, "issuer_unavailable"),
         ] {
             let (got, name, ..) = problem(refusal);
             assert_eq!((got, name.as_str()), (status, code));

@@ -126,7 +126,7 @@ fn access_token(state: &AuthState, text: &str) -> Result<Option<Map<String, Valu
         Ok(verified) => verified,
         Err(Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked) => return Ok(None),
         // What is not known is not said, either way.
-        Err(refusal @ Refusal::RevocationsUnknown) => return Err(refusal.into()),
+        Err(refusal @ (Refusal::IssuerUnavailable | Refusal::RevocationsUnknown)) => return Err(refusal.into()),
     };
     let mut known = Map::new();
     known.insert("active".to_owned(), true.into());

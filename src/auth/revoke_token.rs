@@ -80,7 +80,13 @@ async fn read(state: &AuthState, text: &str) -> Option<Verified> {
         match state.tokens.read(text) {
             Ok(token) => return Some(token),
             Err(Refusal::Invalid(Reason::KeyId)) => tokio::time::sleep(KEY_LOOK).await,
-            Err(Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::RevocationsUnknown) => {
+            Err(
+                Refusal::Invalid(_)
+                | Refusal::Expired
+                | Refusal::Revoked
+                | Refusal::IssuerUnavailable
+                | Refusal::RevocationsUnknown,
+            ) => {
                 return None;
             }
         }

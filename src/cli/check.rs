@@ -10,6 +10,7 @@ use super::globals::Globals;
 use super::keys::count;
 use super::{logging, resources};
 use crate::config::{Backend, Config};
+use crate::issuer::Issuers;
 use crate::store::{MigrationState, Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::token::{KeySet, MasterKey, SealError, load_keys};
@@ -33,6 +34,7 @@ pub(super) fn run(globals: &Globals, out: &mut dyn Write) -> Result<(), Failure>
     let (store, keys) = resources::block_on(async { Ok(store_and_keys(&config, now).await) })?;
     findings.push(("store", store));
     findings.push(("keys", keys));
+    findings.extend(resources::block_on(async { Ok(issuers(&config, now).await) })?);
 
     let mut problems = 0;
     for (what, finding) in findings {
@@ -161,6 +163,30 @@ async fn keys(config: &Config, store: Option<&Store>, now: Timestamp) -> Finding
         )),
         None => Ok(format!("master key {}", path.display())),
     }
+}
+
+/// Whether the other issuers can be used. One that does not answer now may do so later, and keeps no gateway from starting.
+async fn issuers(config: &Config, now: Timestamp) -> Vec<(&'static str, Finding)> {
+    if config.issuers.is_empty() {
+        return Vec::new();
+    }
+    let issuers = match Issuers::new(&config.issuers, now).await {
+        Ok(issuers) => issuers,
+        Err(error) => return vec![("issuer", Err(error.into()))],
+    };
+    let mut findings = Vec::new();
+    for issuer in issuers.iter() {
+        let name = &issuer.config().name;
+        let said = match issuer.fetch(now).await {
+            Ok(()) if issuer.held() == 0 => {
+                format!("{name}: warning: it has no key that can be used: see `algorithms`")
+            }
+            Ok(()) => format!("{name}: {}", count(issuer.held(), "key")),
+            Err(error) => format!("{name}: warning: no keys now: {}", one_line(&error.into())),
+        };
+        findings.push(("issuer", Ok(said)));
+    }
+    findings
 }
 
 #[cfg(test)]

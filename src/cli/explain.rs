@@ -44,6 +44,11 @@ pub(super) fn run(args: &Args, globals: &Globals, out: &mut dyn Write) -> Result
     let target = Target::parse(&args.url).map_err(Failure::Usage)?;
     let who = args.who.identity().map_err(Failure::Usage)?;
     let config = globals.load()?.config;
+    if let Some(issuer) = &args.who.issuer
+        && !config.issuers.iter().any(|known| known.name == *issuer)
+    {
+        return Err(Failure::Usage(format!("--issuer: no [[issuers]] is called {issuer}")));
+    }
 
     writeln!(out, "request   {} {}", args.method, args.url)?;
     writeln!(out, "as        {}", who::describe(who.as_deref()))?;

@@ -108,6 +108,11 @@ fn token_problem(refusal: token::Refusal) -> Problem {
         ),
         token::Refusal::Expired => Problem::new(Code::TokenExpired, "the access token has expired: refresh it"),
         token::Refusal::Revoked => Problem::new(Code::TokenRevoked, "the access token was revoked: log in again"),
+        token::Refusal::IssuerUnavailable => Problem::new(
+            Code::IssuerUnavailable,
+            "the keys of the token's issuer are not known at the moment",
+        )
+        .retry_after(Duration::from_secs(5)),
         token::Refusal::RevocationsUnknown => Problem::new(
             Code::RevocationsUnavailable,
             "whether the token was revoked is not known at the moment",

@@ -34,6 +34,13 @@ impl ClaimPath {
         }
     }
 
+    /// The claim of this name in the object that this one is in.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let within = self.0.len().saturating_sub(1);
+        Self(self.0.iter().take(within).cloned().chain([name.into()]).collect())
+    }
+
     /// What stands there. A step goes into objects only, never into lists.
     #[must_use]
     pub fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {

@@ -10,6 +10,7 @@ use super::StartError;
 use crate::auth::{self, AuthState};
 use crate::config::Config;
 use crate::gateway::{Owned, Snapshot};
+use crate::issuer::Issuers;
 use crate::password::Hasher;
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
@@ -23,6 +24,7 @@ pub(super) struct Prepared {
     pub(super) blocklist: Arc<Blocklist>,
     /// `None` with a shared secret, which nothing replaces.
     pub(super) keyring: Option<Arc<Keyring>>,
+    pub(super) issuers: Arc<Issuers>,
 }
 
 /// Opens, loads and builds, in the order in which one needs the other.
@@ -39,7 +41,9 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, 
     let blocklist = Arc::new(Blocklist::new(&config.revocation));
     let known = blocklist.load(&store, now).await?;
     tracing::debug!(known, "revocations loaded");
-    let tokens = Arc::new(Tokens::new(&config.tokens, keys, Arc::clone(&blocklist)));
+    let issuers = Arc::new(Issuers::new(&config.issuers, now).await?);
+    let tokens = Tokens::new(&config.tokens, keys, Arc::clone(&blocklist));
+    let tokens = Arc::new(tokens.with_issuers(Arc::clone(&issuers)));
     warn_of_another_algorithm(config, &tokens, now);
     let state = AuthState {
         store: store.clone(),
@@ -58,6 +62,7 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, 
         tokens,
         blocklist,
         keyring,
+        issuers,
     })
 }
 
@@ -105,6 +110,7 @@ impl Prepared {
         clock: &Clock,
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
+        let fetching = self.issuers.spawn(clock, stop);
         let polling = Arc::clone(&self.blocklist).run(self.store.clone(), clock.clone(), stop.clone());
         let keyring = self.keyring.as_ref().map(|keyring| {
             let (store, tokens) = (self.store.clone(), Arc::clone(&self.tokens));
@@ -122,6 +128,7 @@ impl Prepared {
         };
         let mut tasks = vec![tokio::spawn(polling), tokio::spawn(cleaning)];
         tasks.extend(keyring);
+        tasks.extend(fetching);
         tasks
     }
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::compact::encode;
 use super::key::Key;
 use super::keys::KeySet;
-use super::{KeyError, Verified};
+use super::{Accepted, KeyError};
 use crate::id::{Email, Identity, Principal, Role, SessionId, UserName};
 use crate::time::Timestamp;
 
@@ -81,7 +81,7 @@ impl Assertions {
     /// The assertion of `token` for this audience: the one that is kept, or a new one.
     pub(super) fn of(
         &self,
-        token: &Verified,
+        token: &Accepted,
         issuer: &str,
         audience: &str,
         keys: &KeySet,
@@ -128,15 +128,15 @@ impl Assertion {
 }
 
 fn sign(
-    token: &Verified,
+    token: &Accepted,
     issuer: &str,
     audience: &str,
     key: &Arc<Key>,
     now: Timestamp,
 ) -> Result<Assertion, AssertionError> {
-    let identity: &Identity = &token.identity;
+    let identity: &Identity = token.identity();
     // Never beyond the token, which may even be over by now, within the leeway: then the assertion says so.
-    let expires_at = (now + LIFETIME).min(token.expires_at);
+    let expires_at = (now + LIFETIME).min(token.expires_at());
     // Where the token ends so soon, another signature would give no more time.
     let renew_at = (expires_at - LEAST_LEFT).max(now + LEAST_LEFT);
     let claims = Claims {

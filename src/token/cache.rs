@@ -4,13 +4,12 @@
 //! gone when its token expires, and sooner when room is needed, which costs a verification and nothing else.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest as sha256};
 use moka::Expiry;
 
-use super::Verified;
+use super::Accepted;
 use crate::time::Timestamp;
 
 /// SHA-256 of a token's text.
@@ -28,7 +27,7 @@ pub(super) fn digest(token: &str) -> Digest {
 
 #[derive(Clone)]
 struct Entry {
-    verified: Arc<Verified>,
+    accepted: Accepted,
     weight: u32,
     lives_for: Duration,
 }
@@ -61,17 +60,17 @@ impl Cache {
         Self { entries, leeway }
     }
 
-    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Verified>> {
-        self.entries.get(digest).map(|entry| entry.verified)
+    pub(super) fn get(&self, digest: &Digest) -> Option<Accepted> {
+        self.entries.get(digest).map(|entry| entry.accepted)
     }
 
-    pub(super) fn remember(&self, digest: Digest, token_bytes: usize, verified: Arc<Verified>, now: Timestamp) {
+    pub(super) fn remember(&self, digest: Digest, token_bytes: usize, accepted: Accepted, now: Timestamp) {
         let weight = u32::try_from(token_bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        let lives_for = (verified.expires_at + self.leeway).since(now);
+        let lives_for = (accepted.expires_at() + self.leeway).since(now);
         self.entries.insert(
             digest,
             Entry {
-                verified,
+                accepted,
                 weight,
                 lives_for,
             },

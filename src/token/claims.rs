@@ -13,7 +13,7 @@ use crate::id::{Email, Identity, Principal, Role, SessionId, TokenId, UserId, Us
 use crate::time::Timestamp;
 
 /// 9999-12-31T23:59:59Z in seconds since the epoch: the last instant that RFC 3339 can write.
-const LAST_SECOND: i64 = 253_402_300_799;
+pub(super) const LAST_SECOND: i64 = 253_402_300_799;
 
 /// A token that is intact, ours, and meant for us. Whether it is within its time and not revoked was true at the moment
 /// that [`Tokens::authenticate`](super::Tokens::authenticate) returned it.
@@ -51,7 +51,10 @@ impl Verified {
         if string(&claims, "iss") != Some(settings.issuer.as_str()) {
             return Err(Reason::Issuer);
         }
-        if !claims.get("aud").is_some_and(|aud| names(aud, &settings.audience)) {
+        if !claims
+            .get("aud")
+            .is_some_and(|aud| names(aud, |one| one == settings.audience))
+        {
             return Err(Reason::Audience);
         }
         let expires_at = time(&claims, "exp")?.ok_or(Reason::Time)?;
@@ -104,18 +107,16 @@ impl Verified {
     }
 }
 
-fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(super) fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
 }
 
 /// `aud` is one string or a list of strings (RFC 7519, section 4.1.3). A list with anything else in it is refused
 /// whole.
-fn names(aud: &Value, audience: &str) -> bool {
+pub(super) fn names(aud: &Value, is_ours: impl Fn(&str) -> bool) -> bool {
     match aud {
-        Value::String(one) => one == audience,
-        Value::Array(list) => {
-            list.iter().all(Value::is_string) && list.iter().any(|one| one.as_str() == Some(audience))
-        }
+        Value::String(one) => is_ours(one),
+        Value::Array(list) => list.iter().all(Value::is_string) && list.iter().filter_map(Value::as_str).any(is_ours),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     }
 }

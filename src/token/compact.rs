@@ -45,7 +45,7 @@ impl<'a> Compact<'a> {
 }
 
 /// This engine refuses padding and trailing bits that are not zero, so no two texts decode to the same bytes.
-fn decode(part: &str) -> Result<Vec<u8>, Reason> {
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, Reason> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::Base64)
 }
 

@@ -13,29 +13,52 @@ use crate::json;
 /// that we do not know are ignored, as RFC 7515, section 4, asks.
 const FORBIDDEN: [&str; 7] = ["b64", "enc", "zip", "jwk", "jku", "x5c", "x5u"];
 
+/// A header whose parameters are of the right types, and none of them forbidden.
+pub(super) struct Header(Map<String, Value>);
+
+impl Header {
+    /// Reads a header. `is_type` judges its `typ`.
+    pub(super) fn parse(header: &[u8], is_type: impl FnOnce(Option<&str>) -> bool) -> Result<Self, Reason> {
+        let header = Self(json::object(header).map_err(|_| Reason::HeaderJson)?);
+        if header.0.contains_key("crit") {
+            return Err(Reason::Critical);
+        }
+        if FORBIDDEN.iter().any(|name| header.0.contains_key(*name)) {
+            return Err(Reason::HeaderParameter);
+        }
+        if !is_type(header.string("typ").map_err(|()| Reason::Type)?) {
+            return Err(Reason::Type);
+        }
+        header.string("kid").map_err(|()| Reason::KeyId)?;
+        Ok(header)
+    }
+
+    /// `kid`.
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.string("kid").unwrap_or(None)
+    }
+
+    /// `alg`, where it is a string.
+    pub(super) fn alg(&self) -> Option<&str> {
+        self.string("alg").unwrap_or(None)
+    }
+
+    /// A parameter that is a string where it is there.
+    fn string(&self, name: &str) -> Result<Option<&str>, ()> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(value) => value.as_str().map(Some).ok_or(()),
+        }
+    }
+}
+
 /// Reads the header and finds the key that must have signed the token.
 ///
 /// The header's word decides nothing: its `kid` picks one of our keys, and its `alg` has to be that key's.
 pub(super) fn key_for<'a>(header: &[u8], keys: &'a KeySet) -> Result<&'a Arc<Key>, Reason> {
-    let header = json::object(header).map_err(|_| Reason::HeaderJson)?;
-    if header.contains_key("crit") {
-        return Err(Reason::Critical);
-    }
-    if FORBIDDEN.iter().any(|name| header.contains_key(*name)) {
-        return Err(Reason::HeaderParameter);
-    }
-    if !string(&header, "typ").is_some_and(is_access_token_type) {
-        return Err(Reason::Type);
-    }
-    let kid = match header.get("kid") {
-        None => None,
-        Some(Value::String(kid)) => Some(kid.as_str()),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            return Err(Reason::KeyId);
-        }
-    };
-    let key = keys.find(kid).ok_or(Reason::KeyId)?;
-    if string(&header, "alg") == Some(key.algorithm().as_str()) {
+    let header = Header::parse(header, |typ| typ.is_some_and(is_access_token_type))?;
+    let key = keys.find(header.kid()).ok_or(Reason::KeyId)?;
+    if header.alg() == Some(key.algorithm().as_str()) {
         Ok(key)
     } else {
         Err(Reason::Algorithm)
@@ -46,8 +69,4 @@ pub(super) fn key_for<'a>(header: &[u8], keys: &'a KeySet) -> Result<&'a Arc<Key
 /// refused: an ID token of the same issuer must not pass as an access token.
 fn is_access_token_type(typ: &str) -> bool {
     typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
-}
-
-fn string<'a>(header: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    header.get(name).and_then(Value::as_str)
 }

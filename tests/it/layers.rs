@@ -18,8 +18,9 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     // L3, requests: two rooms that never import each other.
     ("auth", 3, &[]),
     ("proxy", 3, &[]),
-    // L2, resources: independent, except that tokens are kept in the store.
-    ("token", 2, &["store"]),
+    // L2, resources: independent, except that tokens are kept in the store and may be of other issuers.
+    ("token", 2, &["store", "issuer"]),
+    ("issuer", 2, &[]),
     ("store", 2, &[]),
     ("upstream", 2, &[]),
     ("password", 2, &[]),

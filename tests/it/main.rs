@@ -17,6 +17,8 @@ mod framing;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod issuers;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod layers;

@@ -96,6 +96,10 @@ fn routes(upstream: &Upstream) -> String {
         path = "/c"
         upstream = "app"
         [[routes]]
+        path = "/corp"
+        upstream = "app"
+        issuers = ["corp"]
+        [[routes]]
         path = "/open"
         upstream = "app"
         auth = "none"
@@ -108,8 +112,14 @@ fn routes(upstream: &Upstream) -> String {
         path = "/down"
         upstream = "down"
         auth = "none"
+        [[issuers]]
+        name = "corp"
+        issuer = "corp"
+        audiences = ["api"]
+        jwks_url = "http://{}/keys"
         "#,
         upstream.url(),
+        free_address(),
         free_address(),
     )
 }
@@ -129,6 +139,14 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
         ("ambiguous_path", get("/open/../c", "")),
         ("token_missing", get("/c", "")),
         ("token_invalid", get("/c", "Authorization: Bearer x.y.z\r\n")),
+        (
+            "issuer_unavailable",
+            // {"alg":"RS256"} and {"iss":"corp"}
+            get(
+                "/corp",
+                "Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjb3JwIn0.AAAA\r\n",
+            ),
+        ),
         (
             "token_revoked",
             get("/c", &format!("Authorization: {}\r\n", ended.bearer())),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::id::{Identity, Role, SessionId, UserId};
+use crate::id::{Identity, IssuerName, Principal, Role, SessionId, UserId};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Who {
@@ -14,8 +14,11 @@ pub(super) struct Who {
     /// A claim that the token has: JSON, or text where it is none; repeatable
     #[arg(long = "claim", value_name = "KEY=VALUE", value_parser = parse_claim)]
     claims: Vec<(String, Value)>,
+    /// The issuer of the token, where it is not the gateway itself
+    #[arg(long, value_name = "NAME")]
+    pub(super) issuer: Option<IssuerName>,
     /// Send no token
-    #[arg(long, conflicts_with_all = ["roles", "claims"])]
+    #[arg(long, conflicts_with_all = ["roles", "claims", "issuer"])]
     anonymous: bool,
 }
 
@@ -49,7 +52,15 @@ impl Who {
             session: Some(SessionId::from_bytes([0; 16])),
             claims: Map::new(),
         };
+        if let Some(issuer) = &self.issuer {
+            identity.principal = Principal::Foreign {
+                issuer: issuer.clone(),
+                subject: "user".parse().map_err(|error| format!("{error}"))?,
+            };
+            (identity.email, identity.name, identity.session) = (None, None, None);
+        }
         identity.claims = claims(&identity);
+        identity.claims.retain(|_, value| !value.is_null());
         identity.claims.extend(self.claims.iter().cloned());
         Ok(Some(Arc::new(identity)))
     }
@@ -110,6 +121,7 @@ mod tests {
         let mut who = Who {
             roles: ["b", "a", "b"].map(|role| role.parse().unwrap()).into(),
             claims: vec![("tenant".to_owned(), json!("acme"))],
+            issuer: None,
             anonymous: false,
         };
         let identity = who.identity().unwrap().unwrap();

@@ -9,15 +9,16 @@ use serde_json::{Map, Value, json};
 use super::forge::{ISSUER, NOW, blocklist, claims, config, key, private, signed_by, tokens, with};
 use crate::config::Algorithm;
 use crate::id::{Identity, KeyId};
-use crate::rules::policy::{Access, AuthMode, Permit, decide};
+use crate::rules::policy::{Access, AuthMode, Permit, TrustedIssuers, decide};
 use crate::store::{Revocation, Revoked};
 use crate::time::Timestamp;
 use crate::token::key::{Key, generate};
-use crate::token::{AssertionError, KeySet, Reason, Refusal, Tokens, Verified, read_unverified};
+use crate::token::{Accepted, AssertionError, KeySet, Reason, Refusal, Tokens, Verified, read_unverified};
 
 fn permit(who: Option<&Arc<Identity>>) -> Permit {
     let access = Access {
         auth: AuthMode::Optional,
+        issuers: TrustedIssuers::own(),
         roles: Vec::new(),
         claims: Map::new(),
     };
@@ -31,7 +32,8 @@ fn verified(tokens: &Tokens, claims: &Value) -> Arc<Verified> {
 }
 
 fn assert(tokens: &Tokens, token: &Arc<Verified>, audience: &str, now: Timestamp) -> Bytes {
-    let assertion = tokens.assert(&permit(Some(&token.identity)), token, audience, now);
+    let accepted = Accepted::Own(Arc::clone(token));
+    let assertion = tokens.assert(&permit(Some(&token.identity)), &accepted, audience, now);
     assertion.unwrap().unwrap()
 }
 
@@ -116,6 +118,7 @@ fn nobody_is_asserted_but_whom_the_permit_names() {
     let token = verified(&tokens, &claims());
     let other = verified(&tokens, &with(claims(), "name", json!("Bo")));
     for permit in [permit(None), permit(Some(&other.identity))] {
+        let token = Accepted::Own(Arc::clone(&token));
         assert!(tokens.assert(&permit, &token, "orders", NOW).unwrap().is_none());
     }
 }
@@ -174,7 +177,8 @@ fn only_a_key_that_others_can_verify_with_signs() {
 
     let retired = key(Algorithm::EdDsa).within(NOW, Some(after(10)));
     tokens.replace_keys(&KeySet::new(vec![retired]));
-    let refused = tokens.assert(&permit(Some(&token.identity)), &token, "orders", after(10));
+    let accepted = Accepted::Own(Arc::clone(&token));
+    let refused = tokens.assert(&permit(Some(&token.identity)), &accepted, "orders", after(10));
     assert!(matches!(refused, Err(AssertionError::NoPublishedKey)), "{refused:?}");
 }
 
