@@ -24,7 +24,8 @@ def identity(headers):
         return None
     roles = headers.get("X-Auth-Roles", "")
     return {
-        "id": user,
+        "id": unquote(user, errors="strict"),
+        "issuer": headers.get("X-Auth-Issuer"),
         "email": unquote(headers.get("X-Auth-Email", ""), errors="strict"),
         "name": unquote(headers.get("X-Auth-Name", ""), errors="strict"),
         "roles": [unquote(role, errors="strict") for role in roles.split(",") if role],

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::body::Progress;
 use super::{NO_ROUTE, text};
+use crate::id::Principal;
 use crate::metrics::Metrics;
 use crate::problem::Code;
 use crate::proxy::{Caller, Trace};
@@ -150,6 +151,18 @@ impl fmt::Display for Masked<'_> {
     }
 }
 
+/// A principal without what may be a person's address, which some issuers call people by.
+struct Named<'a>(&'a Principal);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Principal::Foreign { issuer, subject } if subject.as_str().contains('@') => write!(f, "{issuer}:…"),
+            principal @ (Principal::User(_) | Principal::Foreign { .. }) => principal.fmt(f),
+        }
+    }
+}
+
 /// An error and its causes in one line.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
@@ -182,7 +195,7 @@ impl Drop for Record {
                 bytes_out = self.sent,
                 complete = self.complete,
                 client = %self.client,
-                user = self.trace.identity.as_ref().map(|identity| tracing::field::display(&identity.principal)),
+                user = self.trace.identity.as_ref().map(|identity| tracing::field::display(Named(&identity.principal))),
                 upstream = self.upstream.as_deref(),
                 request_id = text(&self.request_id),
                 "request"
@@ -194,6 +207,16 @@ impl Drop for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_logged_without_an_address() {
+        let foreign = |subject: &str| Principal::Foreign {
+            issuer: "corp".parse().unwrap(),
+            subject: subject.parse().unwrap(),
+        };
+        assert_eq!(Named(&foreign("auth0|5f7c")).to_string(), "corp:auth0|5f7c");
+        assert_eq!(Named(&foreign("ann@example.com")).to_string(), "corp:…");
+    }
 
     #[test]
     fn a_path_is_logged_without_addresses_and_tokens() {

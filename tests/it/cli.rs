@@ -3,6 +3,7 @@
 mod accounts;
 mod configuration;
 mod explaining;
+mod issuers;
 mod keys_and_tokens;
 mod on_mariadb;
 mod schema;

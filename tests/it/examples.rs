@@ -49,7 +49,7 @@ fn every_configuration_loads() {
             loaded += 1;
         }
     }
-    assert_eq!(loaded, 7);
+    assert_eq!(loaded, 8);
     let shipped = fs::read_to_string(root().join("gateway.toml")).unwrap();
     config::parse(&shipped, &root()).unwrap_or_else(|errors| panic!("{errors}"));
 }
