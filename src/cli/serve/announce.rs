@@ -41,7 +41,7 @@ impl Announcement {
         let guarded = config
             .routes
             .iter()
-            .filter(|route| route.access.auth == AuthMode::Required);
+            .filter(|route| route.access.auth == AuthMode::Required && route.access.issuers.own);
         let mut paths = guarded.map(|route| route.rule.path.to_string());
         Self {
             store: resources::place(&config.store.backend),

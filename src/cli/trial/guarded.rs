@@ -53,6 +53,7 @@ fn suits(config: &Config, route: &Route) -> bool {
         .is_some_and(|upstream| upstream.servers.iter().all(|server| *server == ServerAddress::Whoami));
     to_whoami
         && route.access.auth == AuthMode::Required
+        && route.access.issuers.own
         && route.access.roles.is_empty()
         && route.access.claims.is_empty()
 }
@@ -81,6 +82,16 @@ fn example_path(template: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_for_tokens_of_others_only_is_not_tried() {
+        let text = "[upstreams.whoami]\nservers = 'builtin:whoami'\n\
+            [[issuers]]\nname = 'corp'\nissuer = 'corp'\naudiences = 'api'\njwks_file = 'keys.json'\n\
+            [[routes]]\npath = '/corp'\nupstream = 'whoami'\nissuers = 'corp'\n\
+            [[routes]]\npath = '/both'\nupstream = 'whoami'\nissuers = ['corp', 'self']\n";
+        let config = crate::config::parse(text, std::path::Path::new("")).unwrap();
+        assert_eq!(Guarded::find(&config).unwrap().path, "/both");
+    }
 
     #[test]
     fn a_template_becomes_a_path_that_it_matches() {
