@@ -44,6 +44,12 @@ impl Issuer {
             self.fetching.store(true, Ordering::Release);
             self.rested.store(false, Ordering::Release);
             let failed = self.fetch(clock.now()).await.is_err();
+            // Whoever asked meanwhile looks at what has come, and asks again for what has not.
+            tokio::select! {
+                biased;
+                () = self.wanted.notified() => {}
+                () = std::future::ready(()) => {}
+            }
             self.fetching.store(false, Ordering::Release);
             sleep(cooldown).await;
             self.rested.store(true, Ordering::Release);

@@ -6,8 +6,8 @@ use doorward::time::monotonic;
 use serde_json::json;
 
 use super::{gateway, get, good, refused, routes, with};
-use crate::support::idp::{Idp, Mood, Signer, WHILE};
-use crate::support::{DEADLINE, TestGateway, Upstream, eventually, when};
+use crate::support::idp::{COOLED_DOWN, Idp, Mood, Signer};
+use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, when};
 
 /// Waits until the token is answered so.
 async fn becomes(gateway: &TestGateway, token: &str, answer: (u16, String)) {
@@ -65,7 +65,7 @@ async fn a_new_key_is_taken_with_the_first_token_that_it_signed_and_an_old_one_g
     let before = old.sign(&idp.claims());
     assert_eq!(get(&gateway, "/corp", &before).await, good());
     // The cooldown of the first fetch is over.
-    tokio::time::sleep(WHILE).await;
+    tokio::time::sleep(COOLED_DOWN).await;
     let fetches = idp.fetches();
     idp.publish(&[&new]);
     assert_eq!(
@@ -248,4 +248,27 @@ async fn keys_are_taken_from_nobody_but_the_server_that_was_meant() {
         assert!(said.contains(why), "{wrong}: {said}");
     }
     assert_eq!(idp.fetches(), 0);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_a_key_keep_nobody_else_waiting() {
+    let (upstream, signer) = (Upstream::echo().await, Signer::new("k1", "ES256"));
+    let idp = Idp::start(&[&signer]).await;
+    idp.set(Mood::Silent);
+    let lines = "algorithms = 'ES256'\ncooldown = '1h'\ntimeout = '1m'";
+    let gateway = gateway(&upstream, &idp, lines).await;
+    let ours = Account::sign_up(&gateway).await.token;
+    let (theirs, gateway) = (signer.sign(&idp.claims()), &gateway);
+    let waiting = (0..150).map(|_| get(gateway, "/corp", &theirs));
+    // Of one worker: if those who wait held it, they would hold it for two minutes, and no client is so patient.
+    let passing = async {
+        for _ in 0..20 {
+            assert_eq!(get(gateway, "/both", &ours).await, good());
+        }
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(waiting), passing);
+    for answer in answers {
+        assert_eq!(answer, refused("issuer_unavailable"));
+    }
+    assert_eq!(idp.fetches(), 1);
 }
