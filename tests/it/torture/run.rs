@@ -99,7 +99,7 @@ pub(super) async fn run(plan: Plan, world: World) -> Report {
     futures_util::future::join_all(last_words).await;
 
     let tally = std::mem::take(&mut *court.tally());
-    if tally.violations > 0 {
+    if tally.violations > 0 || !tally.surprises.is_empty() {
         for gateway in &fleet.gateways {
             eprintln!("{}", gateway.log());
         }
