@@ -14,10 +14,11 @@ pub enum StoreError {
     /// No answer in time. What was asked may still happen, wholly or not at all.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
-    /// No connection could be made, or it broke. A write that it carried may have happened, wholly or not at all.
+    /// No connection could be made, or it broke: a write that it carried may have happened, wholly or not at all. Or others
+    /// were in the way each time that it was tried, as they are while a Galera node can't tell what its cluster has committed.
     #[error("the database can't be reached")]
     Unavailable(#[source] Cause),
-    /// The database refused a statement, or lost it to others each time that it was tried.
+    /// The database refused a statement.
     #[error("the database refused a statement")]
     Query(#[source] Cause),
     /// The database takes no writes for now: it is read-only, or a disk is full. Nothing was written.
@@ -101,8 +102,8 @@ impl From<StoreError> for Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Conflict(cause) | Failure::Duplicate(cause) => Self::Query(cause),
-            Failure::Broken(cause) => Self::Unavailable(cause),
+            Failure::Duplicate(cause) => Self::Query(cause),
+            Failure::Conflict(cause) | Failure::Broken(cause) => Self::Unavailable(cause),
             Failure::Final(error) => error,
         }
     }

@@ -145,17 +145,19 @@ async fn connections_that_the_server_closed_are_replaced_without_an_error() {
 }
 
 #[tokio::test]
-async fn a_commit_that_failed_is_told_as_a_database_that_is_not_available() {
+async fn a_commit_that_failed_and_others_in_the_way_each_time_are_told_as_not_available() {
     let db = Db::mariadb().await;
-    // What a Galera node says that was cut off from its cluster before the commit.
-    db.run(
-        "CREATE TRIGGER cut_off BEFORE INSERT ON users FOR EACH ROW \
-         SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1180, MESSAGE_TEXT = 'Not connected to Primary Component'",
-    )
-    .await;
-    let failed = db.store.create_user(&new_user("ann")).await;
-    let unavailable = matches!(failed, Err(WriteUserError::Store(StoreError::Unavailable(_))));
-    assert!(unavailable, "{failed:?}");
+    // What a Galera node says that was cut off before the commit, and one that can't wait for its cluster.
+    for number in [1180, 1205] {
+        db.run(&format!(
+            "CREATE OR REPLACE TRIGGER cut_off BEFORE INSERT ON users FOR EACH ROW \
+             SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'not now'"
+        ))
+        .await;
+        let failed = db.store.create_user(&new_user("ann")).await;
+        let unavailable = matches!(failed, Err(WriteUserError::Store(StoreError::Unavailable(_))));
+        assert!(unavailable, "{failed:?}");
+    }
 }
 
 #[tokio::test]
