@@ -37,6 +37,8 @@ pub struct Metrics {
     pub revocations: Gauge,
     /// Seconds since revocations were last read.
     pub revocations_age: Gauge<f64, AtomicU64>,
+    /// Revocations that Redis had lost and that were written back from here.
+    pub revocations_restored: Counter,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
     /// Signing keys that are held.
@@ -128,6 +130,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             revocations: Gauge::default(),
             revocations_age: Gauge::default(),
+            revocations_restored: Counter::default(),
             tokens_remembered: Gauge::default(),
             signing_keys: Gauge::default(),
             signing_key_age: Gauge::default(),
@@ -156,6 +159,11 @@ impl Metrics {
         registry.register("revocations", "Revocations that are known", metrics.revocations.clone());
         let help = "Time since revocations were last read";
         registry.register_with_unit("revocations_age", help, Unit::Seconds, metrics.revocations_age.clone());
+        registry.register(
+            "revocations_restored",
+            "Revocations that Redis had lost and that were written back from here",
+            metrics.revocations_restored.clone(),
+        );
         registry.register(
             "tokens_remembered",
             "Verified tokens that are remembered",

@@ -1,4 +1,5 @@
-//! Where users, sessions, refresh tokens, revocations and sealed keys are kept: SQLite or MySQL/MariaDB, with one behaviour.
+//! Where users, sessions, refresh tokens, revocations and sealed keys are kept: SQLite or MySQL/MariaDB, with one behaviour,
+//! and for revocations Redis where it is wanted.
 
 mod batch;
 mod cleanup;
@@ -9,6 +10,7 @@ mod journal;
 mod key;
 mod migrate;
 mod pool;
+mod redis;
 mod refresh_token;
 mod revocation;
 mod roles;
@@ -26,6 +28,7 @@ pub use cleanup::Removed;
 pub use error::{Cause, StoreError, WriteUserError};
 pub use key::{KeyChange, StoredKey};
 pub use migrate::{MigrationState, Step};
+pub use redis::{Lease, PATIENCE as REDIS_PATIENCE, Position, Reader, Redis, State, Told};
 pub use refresh_token::HeldRefreshToken;
 pub use revocation::{Blocked, Revocation, Revoked};
 pub use roles::{RolesChange, RolesChanged};
@@ -67,7 +70,7 @@ enum Kind {
 }
 
 impl Store {
-    /// Opens the database and tries one connection. Makes an SQLite file (mode 0600) and its directory when missing. The
+    /// Opens the database and tries one connection; a Redis that keeps the revocations is connected to when it is needed. Makes an SQLite file (mode 0600) and its directory when missing. The
     /// schema is not looked at: see [`Self::check_schema`].
     pub async fn connect(config: &config::Store) -> Result<Self, StoreError> {
         let (size, patience, query_timeout) = (config.max_connections, config.connect_timeout, config.query_timeout);
@@ -88,11 +91,15 @@ impl Store {
                 )
             }
         };
+        let journal = match &config.revocations {
+            config::Revocations::Database => Journal::Table,
+            config::Revocations::Redis(redis) => Journal::Redis(Redis::new(redis, patience)?),
+        };
         let store = Self {
             kind,
             writers,
             readers,
-            journal: Journal::Table,
+            journal,
             batches: Arc::default(),
             patience,
             query_timeout,
@@ -102,9 +109,22 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and Redis where one keeps the revocations.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(run!(self.reading(), |connection| connection.ping().await)?)
+        run!(self.reading(), |connection| connection.ping().await)?;
+        match &self.journal {
+            Journal::Table => Ok(()),
+            Journal::Redis(redis) => redis.ping().await,
+        }
+    }
+
+    /// The Redis that keeps the revocations, if one does.
+    #[must_use]
+    pub fn redis(&self) -> Option<&Redis> {
+        match &self.journal {
+            Journal::Table => None,
+            Journal::Redis(redis) => Some(redis),
+        }
     }
 
     /// Waits for the calls under way, up to the connect timeout, and closes all connections. Calls that come later fail.
@@ -113,6 +133,9 @@ impl Store {
         // The writer last: the last connection to an SQLite file writes its log back.
         self.readers.close().await;
         self.writers.close().await;
+        if let Journal::Redis(redis) = &self.journal {
+            redis.close().await;
+        }
     }
 
     /// `sqlite` or `mysql`.

@@ -28,6 +28,7 @@ fn sqlite(dir: &Path) -> config::Store {
         migrate_on_start: true,
         cleanup_every: Duration::from_mins(1),
         cleanup_batch: 1000,
+        revocations: config::Revocations::Database,
     }
 }
 

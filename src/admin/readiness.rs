@@ -100,6 +100,11 @@ impl Readiness {
         for issuer in self.issuers.iter() {
             metrics.issuer(issuer.config().name.as_str(), issuer.held(), issuer.failures());
         }
+        // The list counts from its start, as the counter does.
+        let restored = self.blocklist.restored();
+        metrics
+            .revocations_restored
+            .inc_by(restored.saturating_sub(metrics.revocations_restored.get()));
         metrics
             .tokens_remembered
             .set(i64::try_from(self.tokens.remembered()).unwrap_or(i64::MAX));

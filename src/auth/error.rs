@@ -83,6 +83,8 @@ impl From<StoreError> for Failure {
             StoreError::Timeout(_)
             | StoreError::Unavailable(_)
             | StoreError::Unwritable(_)
+            | StoreError::Redis(_)
+            | StoreError::Unsettled
             | StoreError::SchemaBehind { .. }
             | StoreError::SchemaAhead { .. }
             | StoreError::SchemaHalfApplied { .. } => Self::store_unavailable(&error),

@@ -9,9 +9,9 @@ use super::failure::{Failure, one_line};
 use super::globals::Globals;
 use super::keys::count;
 use super::{logging, resources};
-use crate::config::{Backend, Config};
+use crate::config::{self, Backend, Config, Revocations};
 use crate::issuer::Issuers;
-use crate::store::{MigrationState, Store, StoreError};
+use crate::store::{MigrationState, Redis, Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::token::{KeySet, MasterKey, SealError, load_keys};
 
@@ -31,8 +31,10 @@ pub(super) fn run(globals: &Globals, out: &mut dyn Write) -> Result<(), Failure>
                 .map_err(anyhow::Error::msg),
         ),
     ];
-    let (store, keys) = resources::block_on(async { Ok(store_and_keys(&config, now).await) })?;
+    let ((store, keys), redis) =
+        resources::block_on(async { Ok((store_and_keys(&config, now).await, redis(&config).await)) })?;
     findings.push(("store", store));
+    findings.extend(redis.map(|redis| ("redis", redis)));
     findings.push(("keys", keys));
     findings.extend(resources::block_on(async { Ok(issuers(&config, now).await) })?);
 
@@ -65,7 +67,12 @@ async fn store_and_keys(config: &Config, now: Timestamp) -> (Finding, Finding) {
     {
         return (absent_file(path), keys(config, None, now).await);
     }
-    match resources::connect(&config.store).await {
+    // Redis is looked at by itself.
+    let database = config::Store {
+        revocations: Revocations::Database,
+        ..config.store.clone()
+    };
+    match resources::connect(&database).await {
         Ok(store) => {
             let (schema, current) = schema(&store, config).await;
             let keys = keys(config, current.then_some(&store), now).await;
@@ -74,6 +81,19 @@ async fn store_and_keys(config: &Config, now: Timestamp) -> (Finding, Finding) {
         }
         Err(error) => (Err(error), keys(config, None, now).await),
     }
+}
+
+/// Whether the Redis that keeps the revocations, if one does, is there, lets us in, and may be used.
+async fn redis(config: &Config) -> Option<Finding> {
+    let Revocations::Redis(redis) = &config.store.revocations else {
+        return None;
+    };
+    let reached = Redis::connect(redis, config.store.connect_timeout).await;
+    Some(
+        reached
+            .map(|redis| format!("revocations are kept at {}", redis.place()))
+            .map_err(anyhow::Error::new),
+    )
 }
 
 /// An SQLite file that is not there is fine where `serve` could make it.

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::globals::Globals;
 use super::logging;
 use crate::config::{self, Backend, Config};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::token::{Blocklist, KeySet, MasterKey, Tokens, load_keys};
 
@@ -70,8 +70,15 @@ pub(super) fn with_current_store(
 
 /// Opens the database.
 pub(super) async fn connect(config: &config::Store) -> anyhow::Result<Store> {
-    let store = Store::connect(config).await;
-    store.with_context(|| format!("cannot open {}", place(&config.backend)))
+    Store::connect(config).await.map_err(|error| {
+        let is_redis = matches!(error, StoreError::Redis(_));
+        let error = anyhow::Error::new(error);
+        if is_redis {
+            error
+        } else {
+            error.context(format!("cannot open {}", place(&config.backend)))
+        }
+    })
 }
 
 /// The database in words, without user and password.

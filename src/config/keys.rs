@@ -157,6 +157,11 @@ fn below(path: &'static str, pattern: &str) -> Option<&'static str> {
 }
 
 impl Key {
+    /// Whether its value is a URL that may hold a password.
+    pub(super) fn is_url(&self) -> bool {
+        matches!(self.path, "store.url" | "revocation.url")
+    }
+
     /// The environment variable that sets the key, where one does.
     pub(super) fn variable(&self) -> Option<String> {
         list_of(self.path)

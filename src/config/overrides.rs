@@ -127,7 +127,7 @@ fn resolve(rest: &str, upstreams: &[&str]) -> Option<(String, Vec<String>)> {
 fn show(pattern: &str, value: &str) -> String {
     match keys::find(pattern) {
         Some(key) if key.secret => mask::MASK.to_owned(),
-        Some(key) if key.path == "store.url" => document::printable(&mask::mask_url(value)),
+        Some(key) if key.is_url() => document::printable(&mask::mask_url(value)),
         None if keys::holds_secret(pattern) => mask::MASK.to_owned(),
         Some(_) | None => document::printable(&mask::mask_userinfo(value)),
     }

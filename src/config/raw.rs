@@ -112,6 +112,11 @@ pub(super) struct Tokens {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revocation {
+    pub(super) url: Option<Secret<String>>,
+    pub(super) password: Option<Secret<String>>,
+    pub(super) password_file: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) prefix: String,
     #[serde(deserialize_with = "units::duration")]
     pub(super) poll_interval: Duration,
     #[serde(deserialize_with = "units::duration")]

@@ -197,7 +197,7 @@ impl Walk<'_> {
             None => elsewhere(name).map(str::to_owned),
         };
         let meant = nearest.and_then(|sibling| keys::find(&keys::child(pattern, sibling)));
-        let may_be_secret = |key: &&'static keys::Key| key.secret || key.path == "store.url";
+        let may_be_secret = |key: &&'static keys::Key| key.secret || key.is_url();
         if mask::is_sensitive_name(name) || meant.is_some_and(|key| may_be_secret(&key)) {
             self.hide_all(node);
         } else {
@@ -217,11 +217,11 @@ impl Walk<'_> {
         self.report.add(&node.place, &join(path, name), complaint);
     }
 
-    /// Hides the value of a secret, and the password in the database's URL.
+    /// Hides the value of a secret, and the password in the URL of a server.
     fn hide(&mut self, key: &keys::Key, node: &Node) {
         if key.secret {
             self.hide_all(node);
-        } else if let (Some(span), Data::Text(text), "store.url") = (&node.span, &node.data, key.path)
+        } else if let (Some(span), Data::Text(text), true) = (&node.span, &node.data, key.is_url())
             && mask::url_secret(text).is_some()
         {
             // The text may be written with escapes: then what to hide of it can't be told by position.
@@ -231,7 +231,7 @@ impl Walk<'_> {
                 inner.start + hidden.start..inner.start + hidden.end
             });
             self.report.hide(hidden);
-        } else if key.path == "store.url" && !matches!(node.data, Data::Text(_)) {
+        } else if key.is_url() && !matches!(node.data, Data::Text(_)) {
             self.hide_all(node);
         }
     }

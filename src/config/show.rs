@@ -82,7 +82,7 @@ fn is_repeated(key: &Key) -> bool {
 fn setting(key: &Key, path: &str, merged: &Merged, config: &typed::Config, document: &Document) -> Option<Setting> {
     let value = match (merged.find(path), key.default) {
         (Some(_), _) if key.secret => format!("\"{}\"", mask::MASK),
-        (Some(Value::String(_, url)), _) if key.path == "store.url" => string(&mask::mask_url(url)),
+        (Some(Value::String(_, url)), _) if key.is_url() => string(&mask::mask_url(url)),
         (Some(value), _) => literal(value),
         (None, Default::Derived(_)) => derived(key, path, config)?,
         (None, Default::Required | Default::Unset | Default::Value(_)) => return None,

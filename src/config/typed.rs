@@ -2,12 +2,15 @@
 
 mod client;
 mod issuer;
+mod redis;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+pub use redis::{Redis, RedisTls, Revocations};
 
 use crate::rules::policy::Access;
 use crate::rules::route::Rule;
@@ -92,6 +95,8 @@ pub struct Admin {
 pub struct Store {
     /// Which database, and where.
     pub backend: Backend,
+    /// Where revocations are kept.
+    pub revocations: Revocations,
     /// The most connections to the database (default 10; 1 to 10,000).
     pub max_connections: u32,
     /// How long a connection may take to be made or to become free (default 5 s; 10 ms to 1 h).

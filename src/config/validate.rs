@@ -6,6 +6,8 @@ mod clients;
 mod database_url;
 mod issuers;
 mod paths;
+mod redis_url;
+mod revocation;
 mod routes;
 mod server;
 mod store;
@@ -27,13 +29,14 @@ const MAX_SECRET_FILE: usize = 64 * 1024;
 pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::Config> {
     let server = server::server(&raw.server, check);
     let admin = server::admin(&raw.admin, server.as_ref(), check);
-    let store = store::store(&raw.store, check);
+    let revocations = revocation::place(&raw.revocation, check);
+    let store = store::store(&raw.store, revocations, check);
     let keys = store
         .as_ref()
         .map(|store| store::keys(&raw.keys, &raw.tokens, &store.backend, check));
     let auth = auth::auth(&raw.auth, check);
     let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
-    let revocation = tokens::revocation(&raw.revocation, check);
+    let revocation = revocation::revocation(&raw.revocation, check);
     let identity = auth::identity(&raw.identity, check);
     let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);

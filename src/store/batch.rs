@@ -161,6 +161,8 @@ fn is_of_one(failure: &Failure) -> bool {
             StoreError::Timeout(_)
             | StoreError::Unavailable(_)
             | StoreError::Unwritable(_)
+            | StoreError::Redis(_)
+            | StoreError::Unsettled
             | StoreError::SchemaBehind { .. }
             | StoreError::SchemaAhead { .. }
             | StoreError::SchemaHalfApplied { .. } => false,

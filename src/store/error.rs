@@ -24,6 +24,12 @@ pub enum StoreError {
     /// The database takes no writes for now: it is read-only, or a disk is full. Nothing was written.
     #[error("the database takes no writes")]
     Unwritable(#[source] Cause),
+    /// Redis, which keeps the revocations, can't be used, or could not do what it was asked. What was asked may still happen.
+    #[error("the revocations' Redis can't be used: {0}")]
+    Redis(Cause),
+    /// Redis has lost its data, or never had any. For a while, nobody can be sure that what others know is written back.
+    #[error("Redis is new or has lost its data: other gateways may still be writing back what they know")]
+    Unsettled,
     /// A row holds what this program never writes.
     #[error("the database holds an invalid {0}")]
     Corrupt(&'static str),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::Revocation;
 use super::connection::Connection;
 use super::error::Failure;
+use super::redis::Redis;
 use super::sql::{Value, values};
 use crate::id::SessionId;
 use crate::store::Revoked;
@@ -15,6 +16,9 @@ use crate::time::Timestamp;
 pub(super) enum Journal {
     /// The table `blocked_tokens`.
     Table,
+    /// Redis. It takes them before the transaction is committed: where that fails then, tokens are refused whose session
+    /// lives, which is the safe side.
+    Redis(Redis),
 }
 
 /// How many rows one statement writes, from the most to one: whatever there is takes few statements, and few are prepared.
@@ -53,6 +57,10 @@ impl Journal {
                 }
                 Ok(())
             }
+            Self::Redis(redis) => {
+                redis.write(revocations, now).await?;
+                Ok(())
+            }
         }
     }
 
@@ -68,6 +76,7 @@ impl Journal {
                 let found = values![ended.kind(), ended.value().as_slice(), ended.generation()];
                 Ok(connection.row(FIND, found).await?.is_some())
             }
+            Self::Redis(redis) => Ok(redis.has_ended(session).await?),
         }
     }
 }

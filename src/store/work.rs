@@ -188,7 +188,12 @@ impl<'s> Tries<'s> {
                 (self.lease, self.clean, self.replaced) = (None, true, true);
                 return ControlFlow::Continue(());
             }
-            Ok(_) | Err(Failure::Conflict(_) | Failure::Duplicate(_) | Failure::Final(StoreError::Query(_))) => {
+            Ok(_)
+            | Err(
+                Failure::Conflict(_)
+                | Failure::Duplicate(_)
+                | Failure::Final(StoreError::Query(_) | StoreError::Redis(_)),
+            ) => {
                 if let Some(lease) = self.lease.take_if(|_| self.clean) {
                     lease.hand_back();
                 }

@@ -11,10 +11,11 @@ mod map;
 mod model;
 mod poll;
 mod runs;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use crate::time::{self, Timestamp};
 
 use cursor::Cursor;
 use entries::Entries;
+use stream::Place;
 
 /// What is known about a token's revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,11 @@ pub struct Blocklist {
     entries: Entries,
     config: config::Revocation,
     cursor: Mutex<Cursor>,
+    /// Redis: where its stream is read on; `None` before everything was read.
+    place: Mutex<Option<Place>>,
+    /// Redis: whether all that was lost is written back.
+    settled: AtomicBool,
+    restored: AtomicU64,
     /// The instant that `confirmed` counts from.
     started: Instant,
     /// Milliseconds from `started` to the beginning of the last poll that succeeded; negative: never loaded.
@@ -91,6 +98,9 @@ impl Blocklist {
             entries: Entries::new(),
             config: config.clone(),
             cursor: Mutex::new(Cursor::new(config.overlap)),
+            place: Mutex::new(None),
+            settled: AtomicBool::new(false),
+            restored: AtomicU64::new(0),
             started: time::monotonic(),
             confirmed: AtomicI64::new(-1),
             failures: AtomicU64::new(0),
@@ -174,6 +184,12 @@ impl Blocklist {
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// How many revocations that Redis had lost were written back from here since the start; 0 without a Redis.
+    #[must_use]
+    pub fn restored(&self) -> u64 {
+        self.restored.load(Ordering::Relaxed)
     }
 
     /// Why the last poll failed; `None` when it succeeded.

@@ -6,6 +6,7 @@ mod explaining;
 mod issuers;
 mod keys_and_tokens;
 mod on_mariadb;
+mod on_redis;
 mod schema;
 mod trying;
 mod usage;

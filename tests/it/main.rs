@@ -37,6 +37,8 @@ mod proxy;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod steady;
 #[cfg(test)]
 mod store;

@@ -84,6 +84,7 @@ impl Db {
         let dir = tempfile::tempdir().unwrap();
         let config = config::Store {
             backend: config::Backend::Sqlite(dir.path().join("data").join("doorward.db")),
+            revocations: config::Revocations::Database,
             max_connections: 10,
             connect_timeout: Duration::from_secs(20),
             query_timeout: Duration::from_secs(20),

@@ -8,6 +8,7 @@ pub(crate) mod idp;
 pub(crate) mod mariadb;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod tools;
 pub(crate) mod upstream;
 

@@ -248,6 +248,7 @@ fn config(directory: &TempDir) -> Config {
         },
         admin: config::Admin { listen: None },
         store: config::Store {
+            revocations: config::Revocations::Database,
             backend: Backend::Sqlite(directory.path().join("test.db")),
             max_connections: 4,
             connect_timeout: Duration::from_secs(5),

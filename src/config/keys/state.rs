@@ -147,10 +147,42 @@ pub(super) static KEYS: &[Key] = &[
         "How many verified tokens are remembered.",
     ),
     key(
+        "revocation.url",
+        Text("\"redis://USER@HOST:PORT/NUMBER\", or \"rediss://…\" for TLS, with ?ca= where needed"),
+        Unset,
+        "A Redis or Valkey that keeps the revocations in place of the database. `rediss://` is TLS; \
+         `?ca=/path/to/ca.pem` names a private authority.",
+    ),
+    secret(
+        "revocation.password",
+        "a string",
+        "The Redis password, where the URL does not hold it.",
+    ),
+    key(
+        "revocation.password_file",
+        Text("the path of a file"),
+        Unset,
+        "A file with the Redis password; one newline at its end does not count.",
+    ),
+    key(
+        "revocation.ca_file",
+        Text("the path of a file"),
+        Unset,
+        "The authority (PEM) that signs the certificate of Redis, where `?ca=` does not name it; without one, those that \
+         the system trusts.",
+    ),
+    key(
+        "revocation.prefix",
+        Text("1 to 64 characters of A-Z a-z 0-9 - _ . :"),
+        Value("\"doorward\""),
+        "What the keys in Redis begin with, in braces: those who share it share their revocations.",
+    ),
+    key(
         "revocation.poll_interval",
         Duration(ms(10), MINUTE),
         Value("\"500ms\""),
-        "How often a replica asks for new revocations: the longest that it may not know a logout on another replica.",
+        "How often a replica asks for new revocations: the longest that it may not know a logout on another replica. \
+         Redis pushes them: there it bounds how long the loss of data goes unnoticed.",
     ),
     key(
         "revocation.overlap",

@@ -1,6 +1,7 @@
 //! Each key is read, and what it does not take is refused with its line.
 
 mod issuers;
+mod revocation;
 mod rows;
 
 use std::path::Path;
@@ -21,15 +22,17 @@ const fn row(key: &'static str, value: &'static str, shown: &'static str, bad: &
 }
 
 const MYSQL: &str = "url = \"mysql://ann@db/gate\"\n";
+const REDIS: &str = "url = \"rediss://cache\"\n";
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    rows::ROWS.iter().chain(issuers::ROWS)
+    rows::ROWS.iter().chain(revocation::ROWS).chain(issuers::ROWS)
 }
 
 /// What else has to stand in the section for the value to make sense.
 fn beside(key: &str) -> &'static str {
     match key {
         "store.password" => MYSQL,
+        "revocation.password" | "revocation.password_file" | "revocation.ca_file" | "revocation.prefix" => REDIS,
         "tokens.secret" => "algorithm = \"HS256\"\n",
         "clients[].id" => "secret = \"0123456789abcdef0123456789abcdef\"\n",
         "clients[].secret" | "clients[].secret_file" => "id = \"reports\"\n",

@@ -95,6 +95,24 @@ fn staleness_is_longer_than_a_poll() {
 }
 
 #[test]
+fn what_is_said_about_redis_needs_its_url_and_agrees_with_it() {
+    for text in [
+        "[revocation]\npassword = 'one'\n",
+        "[revocation]\nca_file = 'ca.pem'\n",
+        "[revocation]\nurl = 'redis://:pw@cache'\npassword = 'one'\n",
+        "[revocation]\nurl = 'redis://ann@cache'\n",
+        "[revocation]\nurl = 'redis://cache?ca=ca.pem'\n",
+        "[revocation]\nurl = 'redis://cache'\nca_file = 'ca.pem'\n",
+        "[revocation]\nurl = 'rediss://cache?ca=a.pem'\nca_file = 'ca.pem'\n",
+    ] {
+        let error = only_error(text);
+        assert!(error.line().is_some() && error.allowed().is_some(), "{text}: {error}");
+    }
+    let tls = "[revocation]\nurl = 'rediss://ann@cache?ca=a.pem'\npassword = 'pw'\n";
+    assert!(errors_with_routes(tls).is_empty());
+}
+
+#[test]
 fn a_password_comes_from_one_place() {
     let case = |text: &str| Case::with_routes(text).file("p", b"one\n\n");
     for text in [

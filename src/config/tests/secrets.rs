@@ -77,6 +77,14 @@ fn a_secret_in_the_file_is_not_shown_whatever_is_wrong() {
         "[store]\nulr = 'mysql://a:SECRET@b/c'",
         "[store]\nulr = 'mysql://a:SECRET/c'",
         "[stroe]\nurl = 'mysql://a:SECRET/c'",
+        "[revocation]\nurl = 'redis://a:SECRET@b'",
+        "[revocation]\nurl = 'redis://:SECRET@b/x'",
+        "[revocation]\nurl = 'redis://a:SECRET'",
+        "[revocation]\nurl = 'rediss://a:SECRET@b'\npassword = 'SECRET'",
+        "[revocation]\nurl = ['redis://a:SECRET@b/c']",
+        "[revocation]\nurl = \"redis://:\\u0041SECRET@b/x\"",
+        "[revocation]\nulr = 'redis://a:SECRET@b'",
+        "[revocation]\npassword = 'SECRET'",
         "[upstreams.a]\nservers = 'http://a:SECRET@b'",
         "[upstreams.a]\nservers = ['http://a', 'http://a:SECRET@b']",
         "[tokens]\nissuer = 'http://a:SECRET@b'",
@@ -96,6 +104,9 @@ fn a_secret_in_the_environment_or_an_option_is_not_shown() {
         ("store.url", format!("mysql://a:{SECRET}@b/c")),
         ("store.url", format!("mysql://a:{SECRET}@b")),
         ("store.url", format!("mysql://a:{SECRET}")),
+        ("revocation.url", format!("redis://:{SECRET}@b")),
+        ("revocation.url", format!("redis://:{SECRET}@b/c")),
+        ("revocation.password", SECRET.to_owned()),
         ("tokens.secret", SECRET.to_owned()),
         ("tokens.secret", format!("[{SECRET}")),
         ("clients", format!("[{{ id = 'a', secret = '{SECRET}' }}]")),
@@ -150,6 +161,10 @@ fn the_effective_settings_mask_secrets() {
     let settings = case.load().unwrap().effective;
     let url = settings.iter().find(|setting| setting.key == "store.url").unwrap();
     assert_eq!(url.value, "\"mysql://a:[secret]@b/c\"");
+    let case = Case::with_routes("revocation.url = 'redis://:hunter2@cache/1'\n");
+    let settings = case.load().unwrap().effective;
+    let url = settings.iter().find(|setting| setting.key == "revocation.url").unwrap();
+    assert_eq!(url.value, "\"redis://:[secret]@cache/1\"");
 }
 
 #[test]

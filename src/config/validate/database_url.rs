@@ -73,7 +73,7 @@ fn mysql(rest: &str) -> Result<MySqlUrl, &'static str> {
         Some((user, password)) => (user, Some(decode(password)?)),
         None => (userinfo, None),
     };
-    let (host, port) = host_and_port(address)?;
+    let (host, port) = host_and_port(address, "3306")?;
     let mut parsed = MySqlUrl {
         host: decode(host)?,
         port,
@@ -118,18 +118,21 @@ fn parameter_into(url: &mut MySqlUrl, parameter: &str) -> Result<(), &'static st
     Ok(())
 }
 
-/// The host (default `localhost`, IPv6 without brackets) and the port (default 3306).
-fn host_and_port(address: &str) -> Result<(&str, u16), &'static str> {
+/// The host (default `localhost`, IPv6 without brackets) and the port.
+pub(super) fn host_and_port<'a>(address: &'a str, default_port: &'a str) -> Result<(&'a str, u16), &'static str> {
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or("the URL's host has no closing bracket")?;
             host.parse::<std::net::Ipv6Addr>()
                 .map_err(|_| "the URL's host in brackets is not an IPv6 address")?;
-            (host, after.strip_prefix(':').or(after.is_empty().then_some("3306")))
+            (
+                host,
+                after.strip_prefix(':').or(after.is_empty().then_some(default_port)),
+            )
         }
         None => match address.split_once(':') {
             Some((host, port)) => (host, Some(port)),
-            None => (address, Some("3306")),
+            None => (address, Some(default_port)),
         },
     };
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
@@ -142,7 +145,7 @@ fn host_and_port(address: &str) -> Result<(&str, u16), &'static str> {
 }
 
 /// Decodes percent-encoding (RFC 3986, section 2.1).
-fn decode(text: &str) -> Result<String, &'static str> {
+pub(super) fn decode(text: &str) -> Result<String, &'static str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

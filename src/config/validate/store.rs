@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Check;
 use super::database_url::{self, DatabaseUrl, MySqlUrl};
+use super::{Check, Reported};
 use crate::config::error::Complaint;
 use crate::config::{keys, mask, raw, typed};
 use crate::secret::Secret;
 
-pub(super) fn store(raw: &raw::Store, check: &mut Check<'_>) -> Option<typed::Store> {
+pub(super) fn store(
+    raw: &raw::Store,
+    revocations: Option<typed::Revocations>,
+    check: &mut Check<'_>,
+) -> Option<typed::Store> {
     let backend = match database_url::parse(raw.url.expose()) {
         Ok(DatabaseUrl::Sqlite { path }) => sqlite(raw, &path, check),
         Ok(DatabaseUrl::MySql(url)) => mysql(raw, url, check),
@@ -26,6 +30,7 @@ pub(super) fn store(raw: &raw::Store, check: &mut Check<'_>) -> Option<typed::St
     let migrate_on_start = raw.migrate_on_start.unwrap_or(is_embedded(&backend));
     Some(typed::Store {
         backend,
+        revocations: revocations?,
         max_connections: raw.max_connections,
         connect_timeout: raw.connect_timeout,
         query_timeout: raw.query_timeout,
@@ -54,41 +59,63 @@ fn sqlite(raw: &raw::Store, path: &str, check: &mut Check<'_>) -> Option<typed::
 }
 
 fn mysql(raw: &raw::Store, url: MySqlUrl, check: &mut Check<'_>) -> Option<typed::Backend> {
-    let said: Vec<&str> = [
-        ("store.password", raw.password.is_some()),
-        ("store.password_file", raw.password_file.is_some()),
-        ("store.url", url.password.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(key, is_set)| is_set.then_some(key))
-    .collect();
-    if let [first, second, ..] = said.as_slice() {
-        let complaint = Complaint::new(format!("the password is also set by {second}"))
-            .allowed("one of store.password, store.password_file, and a password in store.url");
-        check.conflict(first, second, complaint);
-        return None;
-    }
-    let from_file = match &raw.password_file {
-        Some(file) => {
-            let bytes = check.secret_file("store.password_file", file).ok()?;
-            let Ok(text) = String::from_utf8(bytes) else {
-                check.wrong("store.password_file", Complaint::new("the file does not hold UTF-8"));
-                return None;
-            };
-            Some(Secret::new(text))
-        }
-        None => None,
-    };
+    let password = password(
+        &Password {
+            keys: ["store.password", "store.password_file", "store.url"],
+            here: raw.password.as_ref(),
+            file: raw.password_file.as_deref(),
+            in_url: url.password,
+        },
+        check,
+    )
+    .ok()?;
     Some(typed::Backend::MySql(typed::MySql {
         host: url.host,
         port: url.port,
         socket: url.socket.map(PathBuf::from),
         user: url.user,
-        password: from_file.or_else(|| raw.password.clone()).or(url.password),
+        password,
         database: url.database,
         tls: url.tls,
         tls_ca: url.ca.map(|path| check.path("store.url", &path)),
     }))
+}
+
+/// The three places where a password may stand.
+pub(super) struct Password<'a> {
+    /// The keys of the three.
+    pub(super) keys: [&'static str; 3],
+    pub(super) here: Option<&'a Secret<String>>,
+    pub(super) file: Option<&'a str>,
+    pub(super) in_url: Option<Secret<String>>,
+}
+
+/// The password, which stands in one place at the most.
+pub(super) fn password(said: &Password<'_>, check: &mut Check<'_>) -> Result<Option<Secret<String>>, Reported> {
+    let [key, file_key, url_key] = said.keys;
+    let set: Vec<&str> = [
+        (key, said.here.is_some()),
+        (file_key, said.file.is_some()),
+        (url_key, said.in_url.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_set)| is_set.then_some(key))
+    .collect();
+    if let [first, second, ..] = set.as_slice() {
+        let complaint = Complaint::new(format!("the password is also set by {second}"))
+            .allowed(format!("one of {key}, {file_key}, and a password in {url_key}"));
+        check.conflict(first, second, complaint);
+        return Err(Reported);
+    }
+    let Some(file) = said.file else {
+        return Ok(said.here.cloned().or_else(|| said.in_url.clone()));
+    };
+    let bytes = check.secret_file(file_key, file)?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        check.wrong(file_key, Complaint::new("the file does not hold UTF-8"));
+        return Err(Reported);
+    };
+    Ok(Some(Secret::new(text)))
 }
 
 pub(super) fn keys(

@@ -1,10 +1,10 @@
-//! `[tokens]` and `[revocation]`.
+//! `[tokens]`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Check, Reported};
 use crate::config::error::Complaint;
-use crate::config::{raw, typed, units};
+use crate::config::{raw, typed};
 use crate::secret::Secret;
 
 pub(super) fn tokens(
@@ -106,36 +106,4 @@ fn least_secret(algorithm: typed::Algorithm) -> Option<usize> {
         A::Hs512 => Some(64),
         A::EdDsa | A::Es256 | A::Es384 | A::Rs256 | A::Rs384 | A::Rs512 | A::Ps256 | A::Ps384 | A::Ps512 => None,
     }
-}
-
-pub(super) fn revocation(raw: &raw::Revocation, check: &mut Check<'_>) -> Option<typed::Revocation> {
-    let mut valid = true;
-    for (key, value, least) in [
-        ("revocation.max_staleness", raw.max_staleness, "longer than"),
-        ("revocation.full_reread", raw.full_reread, "at least"),
-    ] {
-        let too_short = match least {
-            "at least" => value < raw.poll_interval,
-            _ => value <= raw.poll_interval,
-        };
-        if too_short {
-            let complaint = Complaint::new("too short for revocation.poll_interval")
-                .found(units::show_duration(value))
-                .allowed(format!("{least} {}", units::show_duration(raw.poll_interval)));
-            check.conflict(key, "revocation.poll_interval", complaint);
-            valid = false;
-        }
-    }
-    let on_stale = match raw.on_stale.as_str() {
-        "allow" => typed::OnStale::Allow,
-        // Whatever else it could be: the safe one.
-        _ => typed::OnStale::Refuse,
-    };
-    valid.then_some(typed::Revocation {
-        poll_interval: raw.poll_interval,
-        overlap: raw.overlap,
-        full_reread: raw.full_reread,
-        max_staleness: raw.max_staleness,
-        on_stale,
-    })
 }

@@ -55,7 +55,12 @@ impl Entries {
             Revoked::Key(_) => (&self.keys, u32::MAX),
         };
         let id = Id(*revocation.target.value());
-        map.apply(id, Entry { up_to, forget_at }, SPARE);
+        let entry = Entry {
+            up_to,
+            forget_at,
+            expires_at: u32::try_from(revocation.expires_at.unix_seconds().max(0)).unwrap_or(u32::MAX),
+        };
+        map.apply(id, entry, SPARE);
     }
 
     /// The seconds from the start to so long after `at`, rounded up. A token of a time that they can't count to is
@@ -78,6 +83,29 @@ impl Entries {
 
     pub(super) fn has_key(&self, key: KeyDigest) -> bool {
         self.keys.get(Id(*key.as_bytes())).is_some()
+    }
+
+    /// Those that `wanted` takes, each as it is known now, with its true expiry to the second.
+    pub(super) fn snapshot(&self, wanted: impl Fn(&Revocation) -> bool) -> Vec<Revocation> {
+        let mut found = Vec::new();
+        let mut look = |map: &Map, target: fn([u8; 16], u32) -> Revoked| {
+            map.each(|id, entry| {
+                let revocation = Revocation {
+                    target: target(id.0, entry.up_to),
+                    expires_at: Timestamp::from_unix_seconds(entry.expires_at.into()),
+                };
+                if wanted(&revocation) {
+                    found.push(revocation);
+                }
+            });
+        };
+        look(&self.tokens, |id, _| Revoked::Token(TokenId::from_bytes(id)));
+        look(&self.sessions, |id, up_to| Revoked::Session {
+            id: SessionId::from_bytes(id),
+            up_to,
+        });
+        look(&self.keys, |id, _| Revoked::Key(KeyDigest::from_bytes(id)));
+        found
     }
 
     /// Removes what has expired from one part of the whole: all of it has been gone through after [`STEPS`] calls.
@@ -252,6 +280,38 @@ mod tests {
             // The one that is all sevens is among each of the three, every time at an odd place.
             assert_eq!(entries.has_token(*id), number % 2 == 0 && *id != sevens, "{id}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_has_every_revocation_as_it_is_known() {
+        let entries = Entries::new();
+        let id = SessionId::generate(NOW);
+        let targets = [
+            Revoked::Token(TokenId::generate(NOW)),
+            Revoked::Key(KeyDigest::from_bytes([7; 16])),
+            Revoked::Session { id, up_to: 3 },
+        ];
+        let expires_at = NOW + Duration::from_mins(15);
+        for target in targets {
+            entries.take(&Revocation { target, expires_at }, NOW);
+        }
+        entries.take(&session(id, 1, 9_000), NOW);
+        let known = entries.snapshot(|_| true);
+        assert_eq!(known.len(), 3);
+        for target in &targets[..2] {
+            assert!(known.contains(&Revocation {
+                target: *target,
+                expires_at
+            }));
+        }
+        assert!(
+            known.contains(&session(id, 3, 9_000)),
+            "the stronger of both in each respect"
+        );
+        assert_eq!(
+            entries.snapshot(|known| known.expires_at > expires_at),
+            [session(id, 3, 9_000)]
+        );
     }
 
     #[test]

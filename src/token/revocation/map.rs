@@ -1,6 +1,6 @@
 //! [`Map`]: ids of 16 bytes with what is refused of each, compact and sharded.
 //!
-//! An entry takes 25 bytes and its share of the free room, 28 to 58 in all. A lookup takes one lock of 1024, which others
+//! An entry takes 29 bytes and its share of the free room, 33 to 67 in all. A lookup takes one lock of 1024, which others
 //! hold for as long as one insertion takes, or the tidying of a thousandth of the map. Ids may be chosen by whoever shares a
 //! secret with us, so the hash is a keyed one (`SipHash`), for the shard as well as within it.
 
@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) up_to: u32,
     /// When it may be forgotten, in seconds of the monotonic clock since a moment that the owner of the map knows.
     pub(super) forget_at: u32,
+    /// When all that it covers has expired, in seconds since 1970, rounded down.
+    pub(super) expires_at: u32,
 }
 
 impl Entry {
@@ -38,13 +40,14 @@ impl Entry {
         Self {
             up_to: self.up_to.max(other.up_to),
             forget_at: self.forget_at.max(other.forget_at),
+            expires_at: self.expires_at.max(other.expires_at),
         }
     }
 
     /// Whether `other` would add nothing. An entry of the same expiry may have to live longer than this one: when it was
     /// read again, the wall clock had been set back.
     fn covers(self, other: Self) -> bool {
-        self.up_to >= other.up_to && self.forget_at >= other.forget_at
+        self.up_to >= other.up_to && self.forget_at >= other.forget_at && self.expires_at >= other.expires_at
     }
 }
 
@@ -116,6 +119,16 @@ impl Map {
                 shard.shrink_to(room);
             }
             self.len.fetch_sub((before - shard.len()) as u64, Ordering::AcqRel);
+        }
+    }
+
+    /// Calls `found` with each entry. Who writes meanwhile waits for one shard at the most; what is written meanwhile may be
+    /// missing.
+    pub(super) fn each(&self, mut found: impl FnMut(Id, Entry)) {
+        for shard in &self.shards {
+            for (id, entry) in &*read(shard) {
+                found(*id, *entry);
+            }
         }
     }
 

@@ -43,7 +43,11 @@ impl Blocklist {
     /// Reads all revocations, page by page, and returns how many rows there were. Until this has succeeded once, every
     /// standing is unknown.
     pub async fn load(&self, store: &Store, now: Timestamp) -> Result<usize, StoreError> {
-        self.record(self.read_all(store, now, Pace::Full).await, "load")
+        let outcome = match store.redis() {
+            None => self.read_all(store, now, Pace::Full).await,
+            Some(redis) => self.load_from_redis(store, redis, now).await,
+        };
+        self.record(outcome, "load")
     }
 
     /// Reads what is new, and what may have become visible late, and returns how many rows that was.
@@ -51,9 +55,16 @@ impl Blocklist {
         self.record(self.read_new(store, now).await, "poll")
     }
 
-    /// Polls, and reads everything again from time to time, until `stop` says true or its sender is gone.
-    pub async fn run(self: Arc<Self>, store: Store, clock: Clock, stop: watch::Receiver<bool>) {
-        self.follow(&store, &clock, stop).await;
+    /// Polls, or has Redis push what is new, and reads everything again from time to time, until `stop` says true or its
+    /// sender is gone.
+    pub async fn run(self: Arc<Self>, store: Store, clock: Clock, mut stop: watch::Receiver<bool>) {
+        match store.redis() {
+            None => self.follow(&store, &clock, stop).await,
+            Some(redis) => tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = self.keep_following(redis, &clock) => {}
+            },
+        }
     }
 
     pub(super) async fn follow(&self, feed: &impl Feed, clock: &Clock, mut stop: watch::Receiver<bool>) {

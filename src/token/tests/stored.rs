@@ -20,6 +20,7 @@ use crate::token::{
 async fn open(path: &Path) -> Store {
     let store = Store::connect(&config::Store {
         backend: Backend::Sqlite(path.join("test.db")),
+        revocations: config::Revocations::Database,
         max_connections: 4,
         connect_timeout: Duration::from_secs(5),
         query_timeout: Duration::from_secs(5),

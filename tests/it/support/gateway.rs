@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use doorward::config::Config;
 use doorward::server::{self, Running};
+use doorward::store::Store;
 use doorward::time::{Clock, ClockShift};
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use tempfile::TempDir;
 use toml::Table;
 
@@ -168,6 +172,32 @@ impl TestGateway {
         self.address = running.addresses()[0];
         self.admin = running.admin_address().expect("the admin listener is on");
         self.running = Some(running);
+    }
+
+    /// The same configuration, for what else uses it.
+    pub(crate) fn config(&self) -> Config {
+        doorward::config::parse(&self.toml, self.dir.path()).expect("the gateway runs with it")
+    }
+
+    /// The gateway's store, opened once more as a command would.
+    pub(crate) async fn store(&self) -> Store {
+        let store = Store::connect(&self.config().store).await;
+        store.expect("the gateway runs with it")
+    }
+
+    /// How many rows a table of the gateway's SQLite file has.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        let file = self.dir.path().join("data/doorward.db");
+        let mut connection = SqliteConnectOptions::new()
+            .filename(file)
+            .connect()
+            .await
+            .expect("the file is there");
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        sqlx::query_scalar(AssertSqlSafe(count))
+            .fetch_one(&mut connection)
+            .await
+            .expect("the table is there")
     }
 
     /// Stops the gateway as SIGTERM does.

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use doorward::config::{Backend, MySql, MySqlTls, Store};
+use doorward::config::{Backend, MySql, MySqlTls, Revocations, Store};
 use doorward::secret::Secret;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -95,6 +95,7 @@ impl Database {
                 tls: MySqlTls::Preferred,
                 tls_ca: None,
             }),
+            revocations: Revocations::Database,
             max_connections: 10,
             connect_timeout: Duration::from_secs(20),
             query_timeout: Duration::from_secs(20),

@@ -4,7 +4,7 @@ use super::{Row, row};
 
 pub(super) const DURATION: &[&str] = &["5", "\"5\"", "\"-1s\"", "\"366d1h\"", "true", "[]", "\"\""];
 pub(super) const BOOL: &[&str] = &["\"true\"", "1", "[]"];
-const WORD: &[&str] = &["\"other\"", "1", "\"\"", "[\"x\"]"];
+pub(super) const WORD: &[&str] = &["\"other\"", "1", "\"\"", "[\"x\"]"];
 pub(super) const TEXT: &[&str] = &["1", "true", "[]", "{}", "1.5", "2026-11-22"];
 
 pub(super) const ROWS: &[Row] = &[
@@ -172,21 +172,6 @@ pub(super) const ROWS: &[Row] = &[
         "cache_capacity: 0",
         &["-1", "100000001", "\"all\""],
     ),
-    row(
-        "revocation.poll_interval",
-        "\"3s\"",
-        "poll_interval: 3s",
-        &["\"9ms\"", "\"61s\"", "1", "\"10s\""],
-    ),
-    row("revocation.overlap", "\"3s\"", "overlap: 3s", DURATION),
-    row("revocation.full_reread", "\"3s\"", "full_reread: 3s", DURATION),
-    row(
-        "revocation.max_staleness",
-        "\"3s\"",
-        "max_staleness: 3s",
-        &["\"500ms\"", "\"99ms\"", "\"2h\"", "1"],
-    ),
-    row("revocation.on_stale", "\"allow\"", "on_stale: Allow", WORD),
     row("passwords.bcrypt_cost", "4", "bcrypt_cost: 4", &["3", "17", "\"12\""]),
     row("passwords.min_length", "9", "min_length: 9", &["7", "73"]),
     row("passwords.concurrency", "3", "concurrency: 3", &["0", "1025"]),

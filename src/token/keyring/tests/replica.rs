@@ -173,6 +173,7 @@ async fn connect(directory: &TempDir) -> Store {
         migrate_on_start: true,
         cleanup_every: Duration::from_mins(1),
         cleanup_batch: 1000,
+        revocations: config::Revocations::Database,
     };
     Store::connect(&config).await.unwrap()
 }
