@@ -34,8 +34,30 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The long one where `tools/torture` says so.
+    pub(super) fn asked_for() -> Self {
+        if setting("TORTURE_LONG", false) {
+            Self::long()
+        } else {
+            Self::short()
+        }
+    }
+
+    /// The same for a Galera cluster, which takes its time.
+    pub(super) fn on_a_cluster(self) -> Self {
+        Self {
+            // Long enough for the others to go on without the one that stands still, and for it to come back and know
+            // nothing.
+            freeze: Duration::from_secs(25),
+            calm: (self.calm.0, Duration::from_secs(30)),
+            // To find together again.
+            settle: Duration::from_secs(15),
+            ..self
+        }
+    }
+
     /// For every run of the tests: less than a minute, on a machine that may be slow.
-    pub(super) fn short() -> Self {
+    fn short() -> Self {
         Self {
             seed: seed(),
             clocks: clocks(4),
@@ -57,7 +79,7 @@ impl Plan {
     }
 
     /// For `tools/torture`, which names what differs in the environment.
-    pub(super) fn long() -> Self {
+    fn long() -> Self {
         let poll_interval = Duration::from_millis(setting("TORTURE_POLL_MS", 500));
         let gateways = setting("TORTURE_GATEWAYS", 4);
         Self {
@@ -98,9 +120,16 @@ fn seed() -> u64 {
     setting("TORTURE_SEED", u64::from(std::process::id()))
 }
 
+/// Whether it is to be on a Galera cluster.
+pub(super) fn is_on_a_cluster() -> bool {
+    setting("TORTURE_GALERA", false)
+}
+
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not what it should be")),
         Err(_) => default,
     }
 }
