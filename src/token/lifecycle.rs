@@ -87,7 +87,7 @@ pub enum Occasion {
     },
 }
 
-/// Makes the first key. It signs from `now` on.
+/// Makes the first key. It signs at once.
 pub async fn create_key(
     store: &Store,
     master: &MasterKey,
@@ -110,7 +110,8 @@ pub async fn ensure_first_key(
     if !store.keys().await?.is_empty() {
         return Ok(None);
     }
-    let key = make(master, algorithm, now)?;
+    // Nobody has to learn of it first, and replicas whose clocks are behind sign with it as well.
+    let key = make(master, algorithm, now - CLOCK_SKEW)?;
     Ok(store.insert_first_key(&key).await?.then_some(key.kid))
 }
 

@@ -45,6 +45,26 @@ impl Ann {
 }
 
 #[test]
+fn a_key_that_begins_within_a_minute_signs_where_no_other_does() {
+    let ann = ann();
+    let issues = |keys: Vec<Key>| {
+        let tokens = Tokens::new(&config(Algorithm::EdDsa), KeySet::new(keys), blocklist());
+        let issued = tokens.issue(&ann.subject(), NOW).ok()?;
+        assert!(tokens.authenticate(issued.text.expose(), NOW).is_ok());
+        Some(read_unverified(issued.text.expose()).unwrap().header["alg"].clone())
+    };
+    let from = |algorithm: Algorithm, seconds| {
+        let kid = algorithm.as_str().parse().unwrap();
+        let key = Key::from_private(Some(kid), algorithm, private(algorithm)).unwrap();
+        key.within(NOW + Duration::from_secs(seconds), None)
+    };
+    assert_eq!(issues(vec![from(Algorithm::EdDsa, 60)]), Some(json!("EdDSA")));
+    assert_eq!(issues(vec![from(Algorithm::EdDsa, 61)]), None);
+    let both = vec![from(Algorithm::EdDsa, 30), from(Algorithm::Es256, 0)];
+    assert_eq!(issues(both), Some(json!("ES256")));
+}
+
+#[test]
 fn a_revoked_key_neither_vouches_for_its_tokens_nor_signs_new_ones() {
     let (tokens, ann) = (tokens(Algorithm::EdDsa), ann());
     let issued = tokens.issue(&ann.subject(), NOW).unwrap();

@@ -110,10 +110,9 @@ impl Plan {
     }
 }
 
-/// Half a minute behind, half a minute ahead, and right. The one that is behind starts first and makes the signing key:
-/// a replica does not sign with a key from its future.
+/// Half a minute ahead, half a minute behind, and right. The one that is ahead starts first and makes the signing key.
 fn clocks(gateways: usize) -> Vec<i64> {
-    [-30, 30, 0, 0].into_iter().cycle().take(gateways).collect()
+    [30, -30, 0, 0].into_iter().cycle().take(gateways).collect()
 }
 
 fn seed() -> u64 {
