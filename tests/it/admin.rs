@@ -153,3 +153,42 @@ async fn when_the_database_is_frozen_guarded_routes_close_open_ones_stay_and_rea
     assert_eq!(gateway.get("/c/x", Some(&user.token)).await.0, 200);
     assert_eq!(gateway.post("/auth/login", &login).await.0, 200);
 }
+
+#[tokio::test]
+async fn an_operator_who_prefers_it_lets_tokens_pass_by_what_was_known_last() {
+    let server = Arc::new(Server::start().await);
+    let upstream = Upstream::echo().await;
+    let database = Database::create_in(&server).await;
+    let routes = format!(
+        "[store]\nconnect_timeout = \"500ms\"\nquery_timeout = \"500ms\"\n\
+         [revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"1s\"\non_stale = \"allow\"\n{}",
+        usual_routes(&upstream)
+    );
+    let gateway = TestGateway::start_with(&routes, Some(database)).await;
+    let (user, gone) = (Account::sign_up(&gateway).await, Account::sign_up(&gateway).await);
+    gateway.log_out(&gone.token).await;
+    let age = async || {
+        let (_, text) = admin(&gateway, "/metrics").await;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("doorward_revocations_age_seconds "));
+        let age = line.and_then(|line| line.split(' ').nth(1)?.parse::<f64>().ok());
+        age.unwrap_or_else(|| panic!("no age in {text}"))
+    };
+    assert!(age().await < 1.0);
+
+    server.freeze();
+    eventually(DEADLINE, "what is known is too old", || async {
+        when(age().await > 1.5)
+    })
+    .await;
+    assert_eq!(gateway.get("/c/x", Some(&user.token)).await.0, 200);
+    let (status, body) = gateway.get("/c/x", Some(&gone.token)).await;
+    assert_eq!(status, 401, "{body}");
+    assert_eq!(admin(&gateway, "/readyz").await.0, 200);
+
+    server.thaw();
+    eventually(DEADLINE, "it is known again", || async { when(age().await < 1.0) }).await;
+    gateway.log_out(&user.token).await;
+    assert_eq!(gateway.get("/c/x", Some(&user.token)).await.0, 401);
+}
