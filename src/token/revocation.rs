@@ -144,6 +144,12 @@ impl Blocklist {
         self.entries.has_token(token) || self.entries.has_session(session, generation)
     }
 
+    /// Whether this token itself is known to be revoked, whatever became of its session.
+    #[must_use]
+    pub fn is_token_revoked(&self, token: TokenId) -> bool {
+        self.entries.has_token(token)
+    }
+
     /// Whether all tokens of this signing key are known to be revoked. While no key ever was, this costs one memory read.
     #[must_use]
     pub fn is_key_revoked(&self, key: KeyDigest) -> bool {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::header;
+use serde_json::{Value, json};
 
 use super::support::{App, request};
 use crate::config::Algorithm;
+use crate::id::{SessionId, TokenId, UserId};
 use crate::secret::Secret;
-use crate::store::Revoked;
+use crate::store::{Revocation, Revoked};
 use crate::token::{KeySet, MasterKey, load_keys};
 
 async fn revoke(app: &App, token: &str) {
@@ -95,4 +97,55 @@ async fn a_token_of_a_key_that_is_read_a_moment_later_is_revoked() {
     };
     tokio::join!(revoke(&app, &ann.access), reading);
     assert_eq!(revoked(&app).await, [Revoked::Token(id)]);
+}
+
+/// What the secret is that others issue tokens with.
+const SHARED: [u8; 32] = [5; 32];
+
+/// The gateway with a secret that another program shares.
+async fn sharing() -> App {
+    let app = App::start().await;
+    let keys = KeySet::from_secret(Algorithm::Hs256, &Secret::new(SHARED.to_vec())).unwrap();
+    app.state.tokens.replace_keys(&keys);
+    app
+}
+
+/// A token as another program issues it, with this time to live.
+fn foreign(app: &App, session: SessionId, ttl: Duration) -> String {
+    let tokens = &app.state.config.tokens;
+    let now = app.state.clock.now();
+    let claims: Value = json!({
+        "iss": tokens.issuer, "aud": tokens.audience, "sub": UserId::generate(now), "jti": TokenId::generate(now),
+        "sid": session, "gen": 1, "iat": now.unix_seconds(), "exp": (now + ttl).unix_seconds(), "name": "Bo",
+        "email": "bo@example.com", "roles": [],
+    });
+    let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    header.typ = Some("at+jwt".to_owned());
+    jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(&SHARED)).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_that_outlives_the_memory_of_its_session_s_end_is_revoked_for_as_long_as_it_lives() {
+    let app = sharing().await;
+    let session = SessionId::generate(app.state.clock.now());
+    let short = foreign(&app, session, Duration::from_mins(10));
+    let long = foreign(&app, session, Duration::from_hours(30 * 24));
+    let now = app.state.clock.now();
+    let ended = Revocation {
+        target: Revoked::Session { id: session, up_to: 1 },
+        expires_at: app
+            .state
+            .tokens
+            .revoke_until_for(&app.state.tokens.read(&short).unwrap(), now),
+    };
+    app.state.store.block(&[ended], now).await.unwrap();
+    app.state.blocklist.apply(&[ended], now);
+
+    revoke(&app, &long).await;
+    let token = app.state.tokens.read(&long).unwrap();
+    let rows = app.state.store.blocked_after(0, 100).await.unwrap();
+    let covers = |until| until > token.expires_at;
+    let last = rows.last().unwrap().revocation;
+    assert_eq!(last.target, Revoked::Token(token.token));
+    assert!(!covers(ended.expires_at) && covers(last.expires_at));
 }
