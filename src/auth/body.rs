@@ -172,7 +172,7 @@ impl<S: Sync> FromRequest<S> for Fields {
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         check_media_type(&parts.headers, "application/json")?;
-        let text = read(body).await?;
+        let text = read(body, MAX_BODY).await?;
         let members = json::object(&text).map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
         Ok(Self::new(members))
     }
@@ -209,14 +209,14 @@ pub(super) fn check_media_type(headers: &HeaderMap, expected: &'static str) -> R
     if right && utf8 { Ok(()) } else { Err(unsupported()) }
 }
 
-/// The whole body. What is too long by its own account is not waited for.
-pub(super) async fn read(body: Body) -> Result<bytes::Bytes, Failure> {
-    let too_large = || Failure::new(Code::BodyTooLarge, "expected at most 8 KiB");
-    if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
+/// The whole body, if it has at most so many bytes. What is too long by its own account is not waited for.
+pub(super) async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("expected at most {} KiB", limit / 1024)).into();
+    if http_body::Body::size_hint(&body).lower() > limit as u64 {
         return Err(too_large());
     }
     let too_slow = || Problem::new(Code::RequestTimeout, "the body took too long to arrive").closing();
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
@@ -343,7 +343,7 @@ mod tests {
         });
         let began = tokio::time::Instant::now();
         let expected = Problem::new(Code::RequestTimeout, "the body took too long to arrive").closing();
-        assert_eq!(read(Body::from_stream(trickle)).await, Err(expected.into()));
+        assert_eq!(read(Body::from_stream(trickle), MAX_BODY).await, Err(expected.into()));
         assert_eq!(began.elapsed().as_secs(), 30);
     }
 

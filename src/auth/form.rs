@@ -9,6 +9,10 @@ use super::body::{check_media_type, read};
 use super::error::Failure;
 use crate::problem::Code;
 use crate::secret::Secret;
+use crate::token::MAX_TOKEN_BYTES;
+
+/// The largest form that is read, in bytes: whatever token we would let in fits, with a client's credentials beside it.
+pub(super) const MAX_FORM: usize = MAX_TOKEN_BYTES + 8 * 1024;
 
 /// The parameters that have not been taken yet. Any of them may be a secret.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ impl<S: Sync> FromRequest<S> for Form {
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         check_media_type(&parts.headers, "application/x-www-form-urlencoded")?;
-        let body = read(body).await?;
+        let body = read(body, MAX_FORM).await?;
         Self::parse(&body).map_err(|invalid| {
             let detail = match invalid {
                 InvalidForm::Twice => "a parameter is there twice",

@@ -101,7 +101,7 @@ fn documented(method: &http::Method) -> HttpMethod {
 }
 
 /// The failures of endpoints for other services, which take a form and no token.
-const OF_CLIENTS: [(&str, &str); 4] = [
+const OF_CLIENTS: [(&str, &str); 5] = [
     (
         "400",
         "`invalid_request`: `token` is missing, a parameter is there twice, the client authenticates in two ways, or the \
@@ -109,6 +109,7 @@ const OF_CLIENTS: [(&str, &str); 4] = [
     ),
     ("401", "`invalid_client`: the id or the secret is missing or not right."),
     ("403", "`unauthorized_client`: `clients.allow` does not name this."),
+    ("413", "`body_too_large`: the body is larger than 16 KiB."),
     (
         "415",
         "`unsupported_media_type`: the body is not `application/x-www-form-urlencoded`.",
@@ -266,6 +267,9 @@ mod tests {
                 refused.contains("invalid_client") && !refused.contains("token_"),
                 "{path}"
             );
+            let limit = format!("{} KiB", crate::auth::form::MAX_FORM / 1024);
+            let too_large = operation["responses"]["413"]["description"].as_str().unwrap();
+            assert!(too_large.contains(&limit), "{path}");
         }
     }
 

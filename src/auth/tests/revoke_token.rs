@@ -11,7 +11,7 @@ use crate::config::Algorithm;
 use crate::id::{SessionId, TokenId, UserId};
 use crate::secret::Secret;
 use crate::store::{Revocation, Revoked};
-use crate::token::{KeySet, MasterKey, load_keys};
+use crate::token::{KeySet, MAX_TOKEN_BYTES, MasterKey, Refusal, load_keys};
 
 async fn revoke(app: &App, token: &str) {
     let body = format!("client_id=reports&client_secret=0123456789abcdef0123456789abcdef&token={token}");
@@ -110,14 +110,14 @@ async fn sharing() -> App {
     app
 }
 
-/// A token as another program issues it, with this time to live.
-fn foreign(app: &App, session: SessionId, ttl: Duration) -> String {
+/// A token as another program issues it, with this time to live and a claim of this length.
+fn foreign(app: &App, session: SessionId, ttl: Duration, padding: usize) -> String {
     let tokens = &app.state.config.tokens;
     let now = app.state.clock.now();
     let claims: Value = json!({
         "iss": tokens.issuer, "aud": tokens.audience, "sub": UserId::generate(now), "jti": TokenId::generate(now),
         "sid": session, "gen": 1, "iat": now.unix_seconds(), "exp": (now + ttl).unix_seconds(), "name": "Bo",
-        "email": "bo@example.com", "roles": [],
+        "email": "bo@example.com", "roles": [], "padding": "a".repeat(padding),
     });
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
     header.typ = Some("at+jwt".to_owned());
@@ -128,8 +128,8 @@ fn foreign(app: &App, session: SessionId, ttl: Duration) -> String {
 async fn a_token_that_outlives_the_memory_of_its_session_s_end_is_revoked_for_as_long_as_it_lives() {
     let app = sharing().await;
     let session = SessionId::generate(app.state.clock.now());
-    let short = foreign(&app, session, Duration::from_mins(10));
-    let long = foreign(&app, session, Duration::from_hours(30 * 24));
+    let short = foreign(&app, session, Duration::from_mins(10), 0);
+    let long = foreign(&app, session, Duration::from_hours(30 * 24), 0);
     let now = app.state.clock.now();
     let ended = Revocation {
         target: Revoked::Session { id: session, up_to: 1 },
@@ -148,4 +148,28 @@ async fn a_token_that_outlives_the_memory_of_its_session_s_end_is_revoked_for_as
     let last = rows.last().unwrap().revocation;
     assert_eq!(last.target, Revoked::Token(token.token));
     assert!(!covers(ended.expires_at) && covers(last.expires_at));
+}
+
+#[tokio::test]
+async fn the_longest_token_that_is_let_in_can_be_revoked() {
+    let app = sharing().await;
+    let session = SessionId::generate(app.state.clock.now());
+    let of = |padding| foreign(&app, session, Duration::from_mins(10), padding);
+    // Three bytes are four characters.
+    let padding = (MAX_TOKEN_BYTES - of(0).len()) / 4 * 3 - 3;
+    let token = of(padding);
+    assert!(
+        (MAX_TOKEN_BYTES - 8..=MAX_TOKEN_BYTES).contains(&token.len()),
+        "{}",
+        token.len()
+    );
+    assert!(app.state.tokens.authenticate(&token, app.state.clock.now()).is_ok());
+    revoke(&app, &token).await;
+    assert_eq!(
+        app.state
+            .tokens
+            .authenticate(&token, app.state.clock.now())
+            .unwrap_err(),
+        Refusal::Revoked
+    );
 }

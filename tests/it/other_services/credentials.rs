@@ -159,6 +159,6 @@ async fn what_could_be_read_in_two_ways_is_refused() {
     let (status, _, code, answer) = refusal(json.basic_auth("both", Some(encode(SECRET)))).await;
     assert_eq!((status, code.as_str()), (415, "unsupported_media_type"));
     assert!(answer.contains("\"error\":\"invalid_request\""), "{answer}");
-    let (status, _, code, _) = refusal(basic(format!("token={}", "a".repeat(9000)))).await;
+    let (status, _, code, _) = refusal(basic(format!("token={}", "a".repeat(17_000)))).await;
     assert_eq!((status, code.as_str()), (413, "body_too_large"));
 }
