@@ -39,11 +39,13 @@ pub(super) struct TokenOfClient {
     /// An access token or a refresh token.
     token: String,
     /// Accepted and not needed: our two kinds of token look different.
-    #[schema(example = "access_token")]
+    #[schema(nullable = false, example = "access_token")]
     token_type_hint: Option<String>,
     /// Where the client does not authenticate by HTTP Basic.
+    #[schema(nullable = false)]
     client_id: Option<String>,
     /// Where the client does not authenticate by HTTP Basic.
+    #[schema(nullable = false)]
     client_secret: Option<String>,
 }
 

@@ -274,6 +274,14 @@ mod tests {
     }
 
     #[test]
+    fn a_form_has_no_null() {
+        let form = &document()["components"]["schemas"]["TokenOfClient"];
+        for (name, schema) in form["properties"].as_object().unwrap() {
+            assert_eq!(schema["type"], "string", "{name}");
+        }
+    }
+
+    #[test]
     fn guarded_endpoints_say_so() {
         let document = document();
         for (path, method) in [
