@@ -146,7 +146,7 @@ fn access_token(state: &AuthState, text: &str) -> Result<Option<Map<String, Valu
     Ok(Some(known))
 }
 
-/// What is known of a refresh token that would refresh. It says no `token_type`: nobody is let in by it.
+/// What is known of a refresh token by which a session goes on. It says no `token_type`: nobody is let in by it.
 async fn refresh_token(state: &AuthState, token: &RefreshToken) -> Result<Option<Map<String, Value>>, Failure> {
     let held = state.store.refresh_token(&token.hash()).await?;
     let Some(held) = held.filter(|held| held.is_live(state.clock.now())) else {

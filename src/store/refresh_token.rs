@@ -28,7 +28,8 @@ pub struct HeldRefreshToken {
 }
 
 impl HeldRefreshToken {
-    /// Whether a refresh with it would succeed.
+    /// Whether it is the one by which the session goes on. One that was used is not, though a refresh with it may succeed where
+    /// the answer to its use was lost.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         !self.consumed && !self.session_ended && !self.user_disabled && now < self.expires_at
