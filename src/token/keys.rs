@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::key::{self, Key};
-use super::{MasterKey, SealError, revoke_until};
+use super::{MasterKey, SIGNING_PATIENCE, SealError, revoke_until};
 use crate::config::Algorithm;
 use crate::id::KeyId;
 use crate::secret::Secret;
@@ -164,10 +164,12 @@ impl KeySet {
         published.max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
     }
 
-    /// Whether something can be signed that others verify by the published keys.
+    /// Whether something can be signed that others verify by the published keys: now, or so soon that logins would wait for
+    /// it, as after the only key was revoked.
     #[must_use]
     pub fn can_assert(&self, now: Timestamp) -> bool {
-        self.published_signing_key(now, |_| false).is_some()
+        let soon = |key: &Arc<Key>| !key.is_retired(now) && key.not_before() <= now + SIGNING_PATIENCE;
+        self.keys.iter().any(|key| key.is_published() && soon(key))
     }
 
     pub(super) fn jwks(&self) -> Bytes {

@@ -183,6 +183,20 @@ fn only_a_key_that_others_can_verify_with_signs() {
 }
 
 #[test]
+fn a_key_that_begins_to_sign_in_a_moment_is_one_to_start_with() {
+    let can_assert = |key: Key| KeySet::new(vec![key]).can_assert(NOW);
+    let within = |from, until| key(Algorithm::EdDsa).within(from, until);
+    assert!(can_assert(within(NOW, None)));
+    // As the successor of the only key, when that was revoked.
+    assert!(can_assert(within(after(2), None)));
+    // As one that was made by a rotation.
+    assert!(!can_assert(within(after(420), None)));
+    assert!(!can_assert(within(NOW, Some(NOW))));
+    let shared = Key::from_private(Some("k2".parse().unwrap()), Algorithm::Hs256, private(Algorithm::Hs256)).unwrap();
+    assert!(!can_assert(shared.within(NOW, None)));
+}
+
+#[test]
 fn few_assertions_are_kept_and_none_is_shown() {
     let tokens = tokens(Algorithm::EdDsa);
     let token = verified(&tokens, &claims());

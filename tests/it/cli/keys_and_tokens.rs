@@ -65,6 +65,16 @@ fn a_gateway_that_asserts_identities_wants_a_key_that_others_can_verify_with() {
 }
 
 #[test]
+fn a_gateway_that_asserts_identities_starts_right_after_its_only_key_was_revoked() {
+    let folder = Folder::new();
+    folder.write("gateway.toml", &format!("identity.assertion = true\n{CONFIG}"));
+    let kid = folder.run("keys create").good().trim().to_owned();
+    folder.run(&format!("keys revoke {kid}")).good();
+    // Its successor signs in a moment.
+    assert_holds(&folder.run("check").good(), &["1 signing key"]);
+}
+
+#[test]
 fn a_lost_master_key_is_not_replaced_while_keys_need_it() {
     let folder = Folder::new();
     folder.run("keys create").good();
