@@ -99,7 +99,14 @@ pub(super) fn revocation(
         .max_by_key(|key| key.not_before);
     let lasting = others.iter().filter(|key| key.retires_at.is_none());
     let successor = match (lasting.min_by_key(|key| key.not_before), bridge) {
-        (Some(_), Some(_)) => Successor::Present,
+        (Some(lasting), Some(bridge)) => {
+            // One that was replaced by the revoked key signs once more, until the key that waits begins.
+            let until = revoke_until(lasting.not_before);
+            if bridge.retires_at.is_some_and(|retired| retired < until) {
+                change.update.push(retiring(bridge, until));
+            }
+            Successor::Present
+        }
         (Some(waiting), None) => {
             // Published since it was made, and known to all replicas once they have read the keys again.
             let signs_from = waiting.not_before.min(now + learned);

@@ -245,6 +245,15 @@ fn a_waiting_key_that_is_revoked_is_replaced_and_the_one_before_it_signs_on() {
 }
 
 #[test]
+fn a_key_that_signs_again_while_another_waits_lives_to_verify_what_it_signs() {
+    let old = key(NOW - DAY * 2, Some(NOW + Duration::from_hours(1)));
+    let (keys, _) = rotated(&[old, key(NOW - DAY, None)], Occasion::Wanted, NOW).unwrap();
+    let (keys, successor) = revoked(&keys, 1);
+    assert_eq!(successor, Successor::Present);
+    assert_every_token_lives(&keys, NOW);
+}
+
+#[test]
 fn the_revocation_of_a_key_that_signs_no_more_changes_nothing_else() {
     let signing = key(NOW - DAY, None);
     let (keys, successor) = revoked(&[key(NOW - DAY * 2, Some(NOW + DAY)), signing.clone()], 0);
