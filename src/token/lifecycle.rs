@@ -100,7 +100,8 @@ pub async fn create_key(
     made.ok_or(KeyError::NotFirst)
 }
 
-/// Makes a key if the store has none. Of replicas that start at once, one makes it; `None`: this one did not.
+/// Makes a key if the store has none. Of replicas that start at once, one makes it; `None`: this one did not. It signs at
+/// once, also on a replica whose clock is behind ours.
 pub async fn ensure_first_key(
     store: &Store,
     master: &MasterKey,
@@ -110,7 +111,6 @@ pub async fn ensure_first_key(
     if !store.keys().await?.is_empty() {
         return Ok(None);
     }
-    // Nobody has to learn of it first, and replicas whose clocks are behind sign with it as well.
     let key = make(master, algorithm, now - CLOCK_SKEW)?;
     Ok(store.insert_first_key(&key).await?.then_some(key.kid))
 }

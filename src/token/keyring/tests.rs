@@ -47,6 +47,13 @@ async fn keys_that_did_not_change_are_not_opened_again() {
 }
 
 #[tokio::test]
+async fn the_first_key_signs_also_where_the_clock_is_behind_that_of_whoever_made_it() {
+    let replica = Replica::first().await;
+    let behind = replica.now() - Duration::from_secs(30);
+    assert!(replica.tokens.signing_with(behind).is_some());
+}
+
+#[tokio::test]
 async fn a_key_whose_row_is_gone_is_dropped() {
     let replica = Replica::first().await;
     let token = replica.issue();
