@@ -47,7 +47,7 @@ pub use claims::Verified;
 pub use foreign::{Accepted, Foreign};
 pub use issue::{AccessToken, Subject, TokenError};
 pub use keyring::Keyring;
-pub use keys::{KeyError, KeySet, load_keys, load_or_create_master_key};
+pub use keys::{KeyError, KeySet, is_key_in_store, load_keys, load_or_create_master_key};
 pub use lifecycle::{
     JWKS_CACHE_LIFE, KeyState, NewKey, Occasion, PUBLICATION, Successor, create_key, ensure_first_key, key_states,
     reseal_keys, revoke_key, rotate_key,
@@ -59,6 +59,7 @@ pub use verify::{Unverified, read_unverified};
 
 use cache::Cache;
 use key::Key;
+use keys::named_key;
 
 /// The longest token that is looked at, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -222,9 +223,7 @@ impl Tokens {
     /// Why a token is refused whose key is not held: the key was revoked, or is not known. One that is not known may have
     /// been made a moment ago.
     fn without_key(&self, token: &str) -> Refusal {
-        let named = read_unverified(token).ok();
-        let named = named.and_then(|said| said.header.get("kid")?.as_str()?.parse::<KeyId>().ok());
-        match named {
+        match named_key(token) {
             Some(kid) if self.is_revoked(&kid) => Refusal::Revoked,
             Some(_) => {
                 self.wanted.notify_one();

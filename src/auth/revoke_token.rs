@@ -6,12 +6,13 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 
 use super::client::Asked;
-use super::error::Failure;
+use super::error::{Failure, SOON};
 use super::refresh_token::RefreshToken;
 use super::{AuthState, run_to_end};
 use crate::config::ClientPermission;
+use crate::problem::{Code, Problem};
 use crate::store::{Revocation, Revoked};
-use crate::token::{Reason, Refusal, Verified};
+use crate::token::{Reason, Refusal, Verified, is_key_in_store};
 
 /// How long one look for a key waits before the next.
 const KEY_LOOK: Duration = Duration::from_millis(100);
@@ -54,7 +55,7 @@ async fn answer(state: AuthState, request: Request) -> Result<StatusCode, Failur
 async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Failure> {
     // Whatever its time: a replica whose clock is behind ours may accept a token that is over here, and one that is not
     // valid yet will be.
-    let Some(token) = read(state, text).await else {
+    let Some(token) = read(state, text).await? else {
         return Ok(());
     };
     let now = state.clock.now();
@@ -75,11 +76,12 @@ async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Fa
 }
 
 /// The token, if it is one of ours. One whose key is not known here may be another replica's, whose key was made a moment
-/// ago: the keys are being read again, and that is waited for, as nobody may be told that it is dead before it is.
-async fn read(state: &AuthState, text: &str) -> Option<Verified> {
+/// ago: the keys are being read again, and that is waited for, as nobody may be told that it is dead before it is. Where it
+/// does not come, although the store has it or does not answer, nothing can be said.
+async fn read(state: &AuthState, text: &str) -> Result<Option<Verified>, Failure> {
     for _ in 0..KEY_LOOKS {
         match state.tokens.read(text) {
-            Ok(token) => return Some(token),
+            Ok(token) => return Ok(Some(token)),
             Err(Refusal::Invalid(Reason::KeyId)) => tokio::time::sleep(KEY_LOOK).await,
             Err(
                 Refusal::Invalid(_)
@@ -88,11 +90,19 @@ async fn read(state: &AuthState, text: &str) -> Option<Verified> {
                 | Refusal::IssuerUnavailable
                 | Refusal::RevocationsUnknown,
             ) => {
-                return None;
+                return Ok(None);
             }
         }
     }
-    None
+    if is_key_in_store(&state.store, text).await? {
+        tracing::error!("a token can't be revoked, as its key can't be read or opened here");
+        let problem = Problem::new(
+            Code::StoreUnavailable,
+            "the key of this token is not available: try again soon",
+        );
+        return Err(problem.retry_after(SOON).into());
+    }
+    Ok(None)
 }
 
 /// Ends the session of a refresh token, used or not: whoever asks wants it dead.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::key::{self, Key};
-use super::{MasterKey, SIGNING_PATIENCE, SealError, revoke_until};
+use super::{MasterKey, SIGNING_PATIENCE, SealError, read_unverified, revoke_until};
 use crate::config::Algorithm;
 use crate::id::KeyId;
 use crate::secret::Secret;
@@ -210,6 +210,21 @@ pub async fn load_keys(store: &Store, master: &MasterKey, now: Timestamp) -> Res
     Ok(KeySet::new(
         in_use.map(|key| open(key, master)).collect::<Result<_, _>>()?,
     ))
+}
+
+/// Whether the store has a key that this token names, so that other replicas may accept it although this one holds no such
+/// key: one that has not been read yet, or does not open here.
+pub async fn is_key_in_store(store: &Store, token: &str) -> Result<bool, StoreError> {
+    let Some(named) = named_key(token) else {
+        return Ok(false);
+    };
+    Ok(store.keys().await?.iter().any(|key| key.kid == named))
+}
+
+/// The key that a token says has signed it.
+pub(super) fn named_key(token: &str) -> Option<KeyId> {
+    let said = read_unverified(token).ok()?;
+    said.header.get("kid")?.as_str()?.parse().ok()
 }
 
 /// Whether the time of a stored key is over.

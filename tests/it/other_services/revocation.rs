@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{assert_inactive, introspect, revoke, start};
-use crate::support::{Account, DEADLINE, TestGateway, eventually, when};
+use super::{ask_as, assert_inactive, config, introspect, revoke, start};
+use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, when};
 
 /// The status and code of a guarded route for this token.
 async fn guarded(gateway: &TestGateway, token: &str) -> (u16, String) {
@@ -120,4 +120,42 @@ async fn what_is_no_token_is_revoked_without_a_word() {
     gateway.shift.advance(Duration::from_hours(40 * 24));
     revoke(&gateway, &user.token).await;
     revoke(&gateway, &user.refresh_token).await;
+}
+
+#[tokio::test]
+async fn a_token_whose_key_can_not_be_opened_here_is_not_said_to_be_revoked() {
+    let upstream = Upstream::echo().await;
+    let toml = format!("{}\n[keys]\nreload_every = \"200ms\"\n", config(&upstream));
+    let gateway = TestGateway::start(&toml).await;
+    std::fs::copy(gateway.path("data/master.key"), gateway.path("data/old.key")).unwrap();
+    let behind = gateway
+        .replica_with("[keys]\nmaster_key_file = \"data/old.key\"\n")
+        .await;
+    let (done, _, error) = gateway
+        .command("keys reseal --new-master-key-file data/new.key --create")
+        .await;
+    assert!(done, "{error}");
+    std::fs::rename(gateway.path("data/new.key"), gateway.path("data/master.key")).unwrap();
+    let (done, kid, error) = gateway.command("keys rotate").await;
+    assert!(done, "{error}");
+    eventually(DEADLINE, "the new key is published", || async {
+        when(
+            gateway
+                .get("/auth/.well-known/jwks.json", None)
+                .await
+                .1
+                .contains(kid.trim()),
+        )
+    })
+    .await;
+    gateway.shift.advance(Duration::from_mins(8));
+    let user = Account::sign_up(&gateway).await;
+    assert_eq!(guarded(&gateway, &user.token).await.0, 200);
+
+    let answer = ask_as(&behind, "both", "/auth/revoke", &user.token).await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    assert_eq!(guarded(&gateway, &user.token).await.0, 200, "it was not revoked");
+    revoke(&gateway, &user.token).await;
+    assert_revoked(&gateway, &user.token).await;
 }
