@@ -221,13 +221,16 @@ impl Tokens {
     }
 
     /// Why a token is refused whose key is not held: the key was revoked, or is not known. One that is not known may have
-    /// been made a moment ago.
+    /// been made a moment ago, or while the store could not be read.
     fn without_key(&self, token: &str) -> Refusal {
         match named_key(token) {
             Some(kid) if self.is_revoked(&kid) => Refusal::Revoked,
             Some(_) => {
                 self.wanted.notify_one();
-                Refusal::Invalid(Reason::KeyId)
+                match self.revocations.standing_unless_revoked(time::monotonic()) {
+                    Standing::Live | Standing::Revoked => Refusal::Invalid(Reason::KeyId),
+                    Standing::Unknown => Refusal::RevocationsUnknown,
+                }
             }
             None => Refusal::Invalid(Reason::KeyId),
         }

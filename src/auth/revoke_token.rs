@@ -82,14 +82,8 @@ async fn read(state: &AuthState, text: &str) -> Result<Option<Verified>, Failure
     for _ in 0..KEY_LOOKS {
         match state.tokens.read(text) {
             Ok(token) => return Ok(Some(token)),
-            Err(Refusal::Invalid(Reason::KeyId)) => tokio::time::sleep(KEY_LOOK).await,
-            Err(
-                Refusal::Invalid(_)
-                | Refusal::Expired
-                | Refusal::Revoked
-                | Refusal::IssuerUnavailable
-                | Refusal::RevocationsUnknown,
-            ) => {
+            Err(Refusal::Invalid(Reason::KeyId) | Refusal::RevocationsUnknown) => tokio::time::sleep(KEY_LOOK).await,
+            Err(Refusal::Invalid(_) | Refusal::Expired | Refusal::Revoked | Refusal::IssuerUnavailable) => {
                 return Ok(None);
             }
         }

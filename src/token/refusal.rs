@@ -15,7 +15,8 @@ pub enum Refusal {
     /// It says that it is of another issuer, whose keys are not known: they have not been fetched for too long.
     #[error("the keys of its issuer are not known")]
     IssuerUnavailable,
-    /// Whether it was revoked can't be known: the store has not answered for too long.
+    /// Whether it was revoked, or is of a key that was made meanwhile, can't be known: the store has not answered for too
+    /// long.
     #[error("revocations unknown")]
     RevocationsUnknown,
 }

@@ -126,7 +126,8 @@ impl Blocklist {
         self.standing_unless_revoked(time::monotonic())
     }
 
-    fn standing_unless_revoked(&self, now: Instant) -> Standing {
+    /// What is known about what is not known to be revoked.
+    pub(super) fn standing_unless_revoked(&self, now: Instant) -> Standing {
         match (self.status_at(now), self.config.on_stale) {
             (Freshness::Fresh { .. }, OnStale::Refuse | OnStale::Allow) | (Freshness::Stale { .. }, OnStale::Allow) => {
                 Standing::Live

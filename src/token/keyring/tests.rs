@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use replica::{Replica, wait};
+use replica::{Replica, revocation_config, tokens_config, wait};
 
 use crate::config::Algorithm;
 use crate::store::{KeyChange, Revocation, Revoked, StoredKey};
 use crate::time::Timestamp;
 use crate::token::keys::make;
 use crate::token::{
-    MasterKey, Occasion, PUBLICATION, Reason, Refusal, reseal_keys, revoke_key, revoke_until, rotate_key,
+    Blocklist, KeySet, MasterKey, Occasion, PUBLICATION, Reason, Refusal, Tokens, reseal_keys, revoke_key,
+    revoke_until, rotate_key,
 };
 
 const LEARNED: Duration = Duration::from_secs(2);
@@ -51,6 +52,20 @@ async fn the_first_key_signs_also_where_the_clock_is_behind_that_of_whoever_made
     let replica = Replica::first().await;
     let behind = replica.now() - Duration::from_secs(30);
     assert!(replica.tokens.signing_with(behind).is_some());
+}
+
+#[tokio::test]
+async fn a_token_of_a_key_that_can_not_be_looked_for_is_not_called_invalid() {
+    let replica = Replica::first().await;
+    let token = replica.issue();
+    // As one that the database has not answered for too long, while others got a new key.
+    let blocklist = Arc::new(Blocklist::new(&revocation_config()));
+    let cut_off = Tokens::new(&tokens_config(), KeySet::new(Vec::new()), Arc::clone(&blocklist));
+    let refusal = |token: &str| cut_off.authenticate(token, replica.now()).err();
+    assert_eq!(refusal(&token), Some(Refusal::RevocationsUnknown));
+    assert_eq!(refusal("a.b.c"), Some(Refusal::Invalid(Reason::Base64)));
+    blocklist.load(&replica.store, replica.now()).await.unwrap();
+    assert_eq!(refusal(&token), Some(Refusal::Invalid(Reason::KeyId)));
 }
 
 #[tokio::test]

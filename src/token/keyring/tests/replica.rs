@@ -26,7 +26,7 @@ pub(super) struct Replica {
     pub(super) directory: Arc<TempDir>,
 }
 
-fn tokens_config() -> config::Tokens {
+pub(super) fn tokens_config() -> config::Tokens {
     config::Tokens {
         issuer: "https://example.com/auth".to_owned(),
         audience: "doorward".to_owned(),
@@ -37,6 +37,16 @@ fn tokens_config() -> config::Tokens {
         leeway: Duration::ZERO,
         secret: None,
         cache_capacity: 100,
+    }
+}
+
+pub(super) fn revocation_config() -> config::Revocation {
+    config::Revocation {
+        poll_interval: Duration::from_millis(5),
+        overlap: Duration::from_secs(30),
+        full_reread: Duration::from_mins(1),
+        max_staleness: Duration::from_mins(10),
+        on_stale: OnStale::Refuse,
     }
 }
 
@@ -65,13 +75,7 @@ impl Replica {
 
     async fn beside(directory: Arc<TempDir>, clock: Clock, shift: ClockShift, rotate_every: Option<Duration>) -> Self {
         let store = connect(&directory).await;
-        let blocklist = Arc::new(Blocklist::new(&config::Revocation {
-            poll_interval: Duration::from_millis(5),
-            overlap: Duration::from_secs(30),
-            full_reread: Duration::from_mins(1),
-            max_staleness: Duration::from_mins(10),
-            on_stale: OnStale::Refuse,
-        }));
+        let blocklist = Arc::new(Blocklist::new(&revocation_config()));
         blocklist.load(&store, clock.now()).await.unwrap();
         let config = config::Keys {
             master_key_file: directory.path().join("master.key"),
