@@ -36,7 +36,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         .map(|store| store::keys(&raw.keys, &raw.tokens, &store.backend, check));
     let auth = auth::auth(&raw.auth, check);
     let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
-    let revocation = revocation::revocation(&raw.revocation, check);
+    let revocation = revocation::revocation(&raw.revocation, raw.store.query_timeout, check);
     let identity = auth::identity(&raw.identity, check);
     let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);

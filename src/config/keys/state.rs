@@ -188,7 +188,7 @@ pub(super) static KEYS: &[Key] = &[
         "revocation.overlap",
         Duration(SECOND, HOUR),
         Value("\"30s\""),
-        "How far back each poll reads again, since rows can become visible out of order.",
+        "How far back each poll looks for rows that become visible out of order; longer than `store.query_timeout`.",
     ),
     key(
         "revocation.full_reread",

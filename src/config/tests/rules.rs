@@ -95,6 +95,17 @@ fn staleness_is_longer_than_a_poll() {
 }
 
 #[test]
+fn polls_look_back_for_longer_than_a_transaction_lasts() {
+    let error = only_error("store.query_timeout = '30s'\n");
+    assert_eq!((error.line(), error.key()), (Some(1), "store.query_timeout"));
+    let error = only_error("revocation.overlap = '5s'\n");
+    assert_eq!((error.line(), error.key()), (Some(1), "revocation.overlap"));
+    // Nobody polls a Redis.
+    let with_redis = "store.query_timeout = '30s'\nrevocation.url = 'redis://cache'\n";
+    assert!(errors_with_routes(with_redis).is_empty());
+}
+
+#[test]
 fn what_is_said_about_redis_needs_its_url_and_agrees_with_it() {
     for text in [
         "[revocation]\npassword = 'one'\n",

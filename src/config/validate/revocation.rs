@@ -1,5 +1,7 @@
 //! `[revocation]`.
 
+use std::time::Duration;
+
 use super::redis_url::{self, RedisUrl};
 use super::store::{Password, password};
 use super::{Check, Reported};
@@ -103,8 +105,20 @@ fn tls(raw: &raw::Revocation, url: &RedisUrl, check: &mut Check<'_>) -> Result<t
     }
 }
 
-pub(super) fn revocation(raw: &raw::Revocation, check: &mut Check<'_>) -> Option<typed::Revocation> {
+pub(super) fn revocation(
+    raw: &raw::Revocation,
+    query_timeout: Duration,
+    check: &mut Check<'_>,
+) -> Option<typed::Revocation> {
     let mut valid = true;
+    // A logout may be answered that long after its number was taken, and must not become visible to polls that look no more.
+    if raw.url.is_none() && raw.overlap <= query_timeout {
+        let complaint = Complaint::new("too short for store.query_timeout")
+            .found(units::show_duration(raw.overlap))
+            .allowed(format!("longer than {}", units::show_duration(query_timeout)));
+        check.conflict("revocation.overlap", "store.query_timeout", complaint);
+        valid = false;
+    }
     for (key, value, least) in [
         ("revocation.max_staleness", raw.max_staleness, "longer than"),
         ("revocation.full_reread", raw.full_reread, "at least"),

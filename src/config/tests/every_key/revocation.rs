@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
         "poll_interval: 3s",
         &["\"9ms\"", "\"61s\"", "1", "\"10s\""],
     ),
-    row("revocation.overlap", "\"3s\"", "overlap: 3s", DURATION),
+    row("revocation.overlap", "\"7s\"", "overlap: 7s", DURATION),
     row("revocation.full_reread", "\"3s\"", "full_reread: 3s", DURATION),
     row(
         "revocation.max_staleness",
