@@ -309,7 +309,8 @@ impl Blocklist {
         while let Some(at) = cursor {
             let (page, next) = reader.page(at).await?;
             // A hash is enough: two of a million are the same once in ten million readings, and a revocation is then
-            // written back one reading later.
+            // written back one reading later. What is known below includes what was read, so that the two are alike where
+            // Redis lacks nothing of it.
             found.extend(page.iter().map(|revocation| hash(&hasher, revocation)));
             self.apply(&page, now);
             cursor = next;
@@ -353,6 +354,10 @@ impl Blocklist {
     }
 }
 
+/// Of all that a revocation says: Redis may hold one of an older copy, which refuses less or for a shorter time. The expiry
+/// is that of the entries in memory, which know seconds.
 fn hash(hasher: &RandomState, revocation: &Revocation) -> u64 {
-    hasher.hash_one((revocation.target.kind(), revocation.target.value()))
+    let target = &revocation.target;
+    let expires_at = revocation.expires_at.unix_seconds().clamp(0, u32::MAX.into());
+    hasher.hash_one((target.kind(), target.value(), target.generation(), expires_at))
 }

@@ -132,6 +132,39 @@ async fn a_redis_that_comes_back_with_an_older_copy_is_told_what_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_comes_back_with_a_weaker_revocation_is_told_the_stronger_one() {
+    let upstream = Upstream::echo().await;
+    let mut redis = Redis::start_with(&["--save", "", "--appendonly", "no", "--dbfilename", "dump.rdb"]).await;
+    let here = gateway(&upstream, &redis).await;
+    let account = Account::sign_up(&here).await;
+    let now = doorward::time::Clock::system().now();
+    let change = doorward::store::RolesChange {
+        add: vec!["admin".parse().unwrap()],
+        ..Default::default()
+    };
+    // The same time as a logout's, so that nothing but the generation is weaker.
+    let (id, until) = (account.id.parse().unwrap(), now + Duration::from_hours(36));
+    here.store().await.change_roles(id, &change, until, now).await.unwrap();
+    let body = serde_json::json!({"refresh_token": account.refresh_token});
+    let (status, fresh) = here.post("/auth/refresh", &body).await;
+    assert_eq!(status, 200, "the session lives: {fresh}");
+    let fresh = Account::from_tokens(&fresh);
+    let _: String = redis.run("SAVE").await;
+    here.log_out(&fresh.token).await;
+    let [key] = keys(&redis).await.try_into().expect("one revocation of one session");
+
+    redis.kill();
+    redis.start_again().await;
+    let third = here.replica().await;
+    assert!(
+        is_refused(&third, &fresh).await,
+        "the copy refuses the session's first token, not its last"
+    );
+    let value: String = redis.run(&format!("GET {key}")).await;
+    assert!(value.starts_with(&format!("{} ", u32::MAX)), "{value}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_revocation_that_redis_dropped_is_written_back_by_the_next_full_reading() {
     let (upstream, redis) = (Upstream::echo().await, Redis::start_settled().await);
     let toml = toml(&upstream, &redis, "full_reread = \"1s\"\n");
