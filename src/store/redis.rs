@@ -235,7 +235,7 @@ enum Failure {
 
 /// Whether another connection may do better: this one broke, or leads to a server that has become a replica.
 fn is_of_connection(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_unrecoverable_error() || error.to_string().contains("READONLY")
+    error.is_io_error() || error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }
 
 /// What a connection is made by.

@@ -82,6 +82,19 @@ end
 return {epoch, at, redis.call('ZCARD', KEYS[3])}
 ";
 
+/// The epoch, if this Redis is one that others write to. One that has become a replica would go on answering over the
+/// connections that it has, and be the last to learn what is written elsewhere: so it is asked for a write that changes
+/// nothing. Any other reason to take none (`MISCONF`, `NOREPLICAS`) holds for who revokes as well.
+///
+/// KEYS: the epoch, who is writing back.
+const STILL: &str = r"
+local taken = redis.pcall('ZREM', KEYS[2], '')
+if type(taken) == 'table' and taken.err and string.find(taken.err, 'READONLY', 1, true) then
+  return redis.error_reply('READONLY it has become a replica')
+end
+return redis.call('GET', KEYS[1])
+";
+
 /// The names of the keys.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -147,6 +160,13 @@ impl Layout {
                 Lease::For(duration) => duration.as_millis().to_string(),
                 Lease::Over => "0".to_owned(),
             });
+        command
+    }
+
+    /// The command that reads the epoch, as [`STILL`] says.
+    pub(super) fn still(&self) -> Cmd {
+        let mut command = cmd("EVAL");
+        command.arg(STILL).arg(2).arg(&self.epoch).arg(&self.repairing);
         command
     }
 

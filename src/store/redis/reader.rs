@@ -147,8 +147,7 @@ impl Reader {
             .arg("STREAMS")
             .arg(&layout.stream)
             .arg(&position.0)
-            .cmd("GET")
-            .arg(&layout.epoch);
+            .add_command(layout.still());
         let asked =
             asked.query_async::<(StreamRangeReply, Option<StreamReadReply>, Option<String>)>(&mut self.connection);
         let (last, told, epoch) = bounded(wait + PATIENCE, asked).await?;

@@ -82,6 +82,42 @@ async fn a_redis_that_would_forget_to_save_memory_or_takes_no_writes_is_refused(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_has_become_a_replica_confirms_nothing_over_a_connection_from_before() {
+    let redis = Redis::start().await;
+    let connected = open(&format!("url = \"{}\"", redis.url())).await.unwrap();
+    let mut reader = connected.reader().await.unwrap();
+    reader.enter(store::Lease::Unchanged).await.unwrap();
+    let position = reader.end().await.unwrap();
+    let wait = std::time::Duration::from_millis(1);
+    assert!(reader.after(&position, wait).await.unwrap().gapless);
+    // Its new primary can't be reached: it goes on answering with what it has.
+    let _: String = redis.run("REPLICAOF 127.0.0.1 1").await;
+    let said = reader.after(&position, wait).await.unwrap_err();
+    assert!(format!("{said:?}").contains("it has become a replica"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_has_become_a_replica_is_left_for_whoever_answers_at_its_address() {
+    let (upstream, redis) = (Upstream::echo().await, Redis::start_settled().await);
+    let gateway = TestGateway::start(&toml(&upstream, &redis, "")).await;
+    let store = gateway.store().await;
+    let now = doorward::time::Clock::system().now();
+    let revocation = store::Revocation {
+        target: store::Revoked::Token(doorward::id::TokenId::generate(now)),
+        expires_at: now + std::time::Duration::from_mins(20),
+    };
+    store.block(&[revocation], now).await.unwrap();
+    let _: String = redis.run("REPLICAOF 127.0.0.1 1").await;
+    let other = store::Revocation {
+        target: store::Revoked::Token(doorward::id::TokenId::generate(now)),
+        ..revocation
+    };
+    let said = store.block(&[other], now).await.unwrap_err();
+    // What is said of a connection that was made anew.
+    assert!(format!("{said:?}").contains("which takes no writes"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_full_takes_no_logout_and_nobody_is_told_that_it_did() {
     let upstream = Upstream::echo().await;
     let redis = Redis::start_with(&["--save", "", "--maxmemory-policy", "noeviction"]).await;
