@@ -1,6 +1,7 @@
 //! Tokens of other issuers: where they are accepted, whom they make of a request, what is refused, and how keys are fetched.
 
 mod accepted;
+mod asserted;
 mod fetching;
 mod refused;
 
