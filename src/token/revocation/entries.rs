@@ -85,11 +85,12 @@ impl Entries {
         self.keys.get(Id(*key.as_bytes())).is_some()
     }
 
-    /// Those that `wanted` takes, each as it is known now, with its true expiry to the second.
-    pub(super) fn snapshot(&self, wanted: impl Fn(&Revocation) -> bool) -> Vec<Revocation> {
+    /// Those that `wanted` takes in one of the [`STEPS`] parts of the whole, each as it is known now, with its true expiry
+    /// to the second. A million entries at once would hold up whatever else the thread has to do.
+    pub(super) fn snapshot(&self, step: usize, wanted: impl Fn(&Revocation) -> bool) -> Vec<Revocation> {
         let mut found = Vec::new();
         let mut look = |map: &Map, target: fn([u8; 16], u32) -> Revoked| {
-            map.each(|id, entry| {
+            map.each(step, |id, entry| {
                 let revocation = Revocation {
                     target: target(id.0, entry.up_to),
                     expires_at: Timestamp::from_unix_seconds(entry.expires_at.into()),
@@ -138,6 +139,11 @@ mod tests {
     impl Entries {
         fn take(&self, revocation: &Revocation, now: Timestamp) {
             self.apply(revocation, now, time::monotonic());
+        }
+
+        /// A snapshot of all parts.
+        fn all(&self, wanted: impl Fn(&Revocation) -> bool) -> Vec<Revocation> {
+            (0..STEPS).flat_map(|step| self.snapshot(step, &wanted)).collect()
         }
 
         fn known(&self, id: SessionId) -> Entry {
@@ -296,7 +302,7 @@ mod tests {
             entries.take(&Revocation { target, expires_at }, NOW);
         }
         entries.take(&session(id, 1, 9_000), NOW);
-        let known = entries.snapshot(|_| true);
+        let known = entries.all(|_| true);
         assert_eq!(known.len(), 3);
         for target in &targets[..2] {
             assert!(known.contains(&Revocation {
@@ -309,9 +315,21 @@ mod tests {
             "the stronger of both in each respect"
         );
         assert_eq!(
-            entries.snapshot(|known| known.expires_at > expires_at),
+            entries.all(|known| known.expires_at > expires_at),
             [session(id, 3, 9_000)]
         );
+    }
+
+    #[test]
+    fn a_snapshot_is_taken_a_part_at_a_time() {
+        let entries = Entries::new();
+        for _ in 0..100_000 {
+            entries.take(&session(SessionId::generate(NOW), 1, 900), NOW);
+        }
+        let parts: Vec<usize> = (0..STEPS).map(|step| entries.snapshot(step, |_| true).len()).collect();
+        assert_eq!(parts.iter().sum::<usize>(), 100_000);
+        let most = 100_000 / STEPS * 2;
+        assert!(parts.iter().all(|part| *part <= most), "{parts:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Of how many steps one walk of [`Map::tidy`] through the whole map consists.
+/// Of how many steps one walk through the whole map consists.
 pub(super) const STEPS: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,7 @@ impl Map {
     /// Forgets what may be forgotten at `now` in one of the [`STEPS`] parts of the map, and gives back memory that a peak
     /// has left. Whoever looks something up meanwhile waits for one shard at the most.
     pub(super) fn tidy(&self, step: usize, now: u32) {
-        let part = self.shards.len().div_ceil(STEPS);
-        for shard in self.shards.iter().skip(step * part).take(part) {
+        for shard in self.part(step) {
             let over = |entry: &Entry| entry.forget_at <= now;
             if !read(shard).values().any(over) {
                 continue;
@@ -122,14 +121,19 @@ impl Map {
         }
     }
 
-    /// Calls `found` with each entry. Who writes meanwhile waits for one shard at the most; what is written meanwhile may be
-    /// missing.
-    pub(super) fn each(&self, mut found: impl FnMut(Id, Entry)) {
-        for shard in &self.shards {
+    /// Calls `found` with each entry of one of the [`STEPS`] parts of the map. Who writes meanwhile waits for one shard at the
+    /// most; what is written meanwhile may be missing.
+    pub(super) fn each(&self, step: usize, mut found: impl FnMut(Id, Entry)) {
+        for shard in self.part(step) {
             for (id, entry) in &*read(shard) {
                 found(*id, *entry);
             }
         }
+    }
+
+    fn part(&self, step: usize) -> impl Iterator<Item = &RwLock<Shard>> {
+        let part = self.shards.len().div_ceil(STEPS);
+        self.shards.iter().skip(step * part).take(part)
     }
 
     pub(super) fn len(&self) -> u64 {

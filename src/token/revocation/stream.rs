@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::Blocklist;
+use super::map::STEPS;
 use crate::store::{Lease, Position, REDIS_PATIENCE, Reader, Redis, Revocation, State, Store, StoreError};
 use crate::time::{self, Clock, Timestamp};
 
@@ -318,9 +319,13 @@ impl Blocklist {
         }
         // By the time it takes to read: what expires meanwhile is not missed.
         let now = now + began.elapsed();
-        let missing = self
-            .entries
-            .snapshot(|revocation| revocation.expires_at > now && !found.contains(&hash(&hasher, revocation)));
+        let mut missing = Vec::new();
+        for step in 0..STEPS {
+            let is_missing = |known: &Revocation| known.expires_at > now && !found.contains(&hash(&hasher, known));
+            missing.append(&mut self.entries.snapshot(step, is_missing));
+            // The stream is read, and others work, in between.
+            tokio::task::yield_now().await;
+        }
         let mut restored = 0;
         for some in missing.chunks(5_000) {
             restored += redis.write_back(some, now).await?;
