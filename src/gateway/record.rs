@@ -2,7 +2,7 @@
 //! address of a person is in either.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -151,14 +151,23 @@ impl fmt::Display for Masked<'_> {
     }
 }
 
-/// A principal without what may be a person's address, which some issuers call people by.
+/// A principal without what may be a person's address, which some issuers call people by, and without blanks and quotes: in a
+/// log of text, what follows them would look like another field.
 struct Named<'a>(&'a Principal);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Principal::Foreign { issuer, subject } if subject.as_str().contains('@') => write!(f, "{issuer}:…"),
-            principal @ (Principal::User(_) | Principal::Foreign { .. }) => principal.fmt(f),
+            Principal::Foreign { issuer, subject } => {
+                write!(f, "{issuer}:")?;
+                subject.as_str().chars().try_for_each(|c| match c {
+                    '"' | '%' => write!(f, "%{:02X}", u32::from(c)),
+                    c if c.is_whitespace() => f.write_str("%20"),
+                    c => f.write_char(c),
+                })
+            }
+            Principal::User(id) => id.fmt(f),
         }
     }
 }
@@ -216,6 +225,11 @@ mod tests {
         };
         assert_eq!(Named(&foreign("auth0|5f7c")).to_string(), "corp:auth0|5f7c");
         assert_eq!(Named(&foreign("ann@example.com")).to_string(), "corp:…");
+        let told = Named(&foreign("x user=self client=\"::1\"")).to_string();
+        assert_eq!(
+            told, "corp:x%20user=self%20client=%22::1%22",
+            "one field, whatever the subject"
+        );
     }
 
     #[test]
