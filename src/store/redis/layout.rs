@@ -20,7 +20,8 @@ const GRACE: Duration = Duration::from_mins(1);
 const STREAM_LENGTH: u32 = 100_000;
 
 /// Writes revocations and tells of them, all or none. What is known is never weakened, and not told of again where
-/// nothing changes. Answers how many were not there at all.
+/// nothing changes. A replica refuses, also where there is nothing to write: that is what the write that changes nothing is
+/// for. It comes last, as Redis lets a script that has written exceed its memory. Answers how many were not there at all.
 ///
 /// KEYS: the stream, then one each. ARGV: the stream's length, what precedes the name of one, then for each its
 /// generation, its expiry, and for how long Redis keeps it, in milliseconds.
@@ -48,6 +49,7 @@ for i = 2, #KEYS do
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'r', string.sub(KEYS[i], base + 1) .. ' ' .. value)
   end
 end
+redis.call('ZREM', string.sub(KEYS[1], 1, base) .. 'repairing', '')
 return absent
 ";
 
