@@ -137,11 +137,8 @@ impl Tokens {
     /// Issues an access token, signed with the newest key that is in its time or, where none is, will be within a minute.
     pub fn issue(&self, subject: &Subject<'_>, now: Timestamp) -> Result<AccessToken, TokenError> {
         let keys = self.keys.load();
-        let is_revoked = |key: &Key| self.is_key_revoked(key);
         let key = keys
-            .signing_key(now, is_revoked)
-            // Our clock may be behind that of whoever made the only key.
-            .or_else(|| keys.signing_key(now + CLOCK_SKEW, is_revoked))
+            .signing_key(now, |key| !self.is_key_revoked(key))
             .ok_or(TokenError::NoSigningKey)?;
         issue::issue(&self.settings, key, subject, now)
     }
@@ -264,7 +261,7 @@ impl Tokens {
         let began = time::monotonic();
         loop {
             let keys = self.keys.load_full();
-            let signs = keys.signing_key(clock.now(), |key| self.is_key_revoked(key)).is_some();
+            let signs = keys.in_force(clock.now(), |key| !self.is_key_revoked(key)).is_some();
             if signs || keys.is_empty() || time::monotonic() - began >= SIGNING_PATIENCE {
                 return;
             }
@@ -283,7 +280,7 @@ impl Tokens {
     #[must_use]
     pub fn signing_with(&self, now: Timestamp) -> Option<(Algorithm, Timestamp)> {
         let keys = self.keys.load();
-        let key = keys.signing_key(now, |key| self.is_key_revoked(key))?;
+        let key = keys.in_force(now, |key| !self.is_key_revoked(key))?;
         Some((key.algorithm(), key.not_before()))
     }
 

@@ -95,7 +95,7 @@ impl Assertions {
             return Ok(one.text.clone());
         }
         let key = keys
-            .published_signing_key(now, &is_revoked)
+            .signing_key(now, |key| key.is_published() && !is_revoked(key))
             .ok_or(AssertionError::NoPublishedKey)?;
         let new = Arc::new(sign(token, issuer, audience, key, now)?);
         let text = new.text.clone();

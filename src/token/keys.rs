@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::key::{self, Key};
-use super::{MasterKey, SIGNING_PATIENCE, SealError, read_unverified, revoke_until};
+use super::{CLOCK_SKEW, MasterKey, SIGNING_PATIENCE, SealError, read_unverified, revoke_until};
 use crate::config::Algorithm;
 use crate::id::KeyId;
 use crate::secret::Secret;
@@ -138,13 +138,18 @@ impl KeySet {
         self.keys.iter().any(|held| Arc::ptr_eq(held, key))
     }
 
-    /// The key to sign with: of those in force that are not revoked, the one that came into force last. One that would
-    /// retire before a token of now has expired signs only where there is no other.
-    pub(super) fn signing_key(&self, now: Timestamp, is_revoked: impl Fn(&Key) -> bool) -> Option<&Key> {
-        let in_force = self.keys.iter().filter(|key| key.is_in_force(now) && !is_revoked(key));
-        in_force
-            .max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
-            .map(|key| &**key)
+    /// The key to sign with: of those in force that may be used, the one that came into force last. One that would retire
+    /// before a token of now has expired signs only where there is no other. Where none is in force, one that will be within
+    /// a minute: our clock may be behind that of whoever made the only key.
+    pub(super) fn signing_key(&self, now: Timestamp, may_sign: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
+        self.in_force(now, &may_sign)
+            .or_else(|| self.in_force(now + CLOCK_SKEW, &may_sign))
+    }
+
+    /// As [`Self::signing_key`], by our own clock alone.
+    pub(super) fn in_force(&self, now: Timestamp, may_sign: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
+        let in_force = self.keys.iter().filter(|key| key.is_in_force(now) && may_sign(key));
+        in_force.max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
     }
 
     /// Whether it holds these very keys and no others.
@@ -155,13 +160,6 @@ impl KeySet {
     /// The keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.keys.iter()
-    }
-
-    /// The key to sign with what others verify: as [`Self::signing_key`], of those whose public half is published.
-    pub(super) fn published_signing_key(&self, now: Timestamp, is_revoked: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
-        let signs = |key: &&Arc<Key>| key.is_in_force(now) && key.is_published() && !is_revoked(key);
-        let published = self.keys.iter().filter(signs);
-        published.max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
     }
 
     /// Whether something can be signed that others verify by the published keys: now, or so soon that logins would wait for

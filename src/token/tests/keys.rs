@@ -182,14 +182,21 @@ fn the_newest_key_in_force_signs_and_all_verify() {
         fresh(Algorithm::Es256, "new", at(100), None),
         fresh(Algorithm::EdDsa, "short", at(200), Some(at(300))),
     ]);
-    let signer = |now: Timestamp| keys.signing_key(now, |_| false).and_then(Key::kid).map(KeyId::as_str);
-    assert_eq!(signer(NOW - Duration::from_secs(1)), None);
+    let signer = |now: Timestamp| {
+        keys.signing_key(now, |_| true)
+            .and_then(|key| key.kid())
+            .map(KeyId::as_str)
+    };
+    assert_eq!(signer(NOW - Duration::from_secs(61)), None);
+    // By a clock that is behind, and where no other signs.
+    assert_eq!(signer(NOW - Duration::from_secs(60)), Some("old"));
+    assert!(keys.in_force(NOW - Duration::from_secs(1), |_| true).is_none());
     assert_eq!(signer(at(0)), Some("old"));
     assert_eq!(signer(at(100)), Some("new"));
     // A token of the one that retires in a moment could not be verified to its end.
     assert_eq!(signer(at(200)), Some("new"));
     let short = KeySet::new(vec![fresh(Algorithm::EdDsa, "short", at(200), Some(at(300)))]);
-    let signer = |now: Timestamp| short.signing_key(now, |_| false).is_some();
+    let signer = |now: Timestamp| short.signing_key(now, |_| true).is_some();
     assert!(signer(at(200)) && !signer(at(300)));
 }
 
