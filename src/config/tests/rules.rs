@@ -175,6 +175,13 @@ fn a_secret_file_is_read_whole_and_bounded() {
 }
 
 #[test]
+fn a_secret_file_that_does_not_end_is_refused() {
+    let endless = "tokens.algorithm = 'HS256'\ntokens.secret_file = '/dev/zero'\n";
+    let error = only_error(endless);
+    assert_eq!((error.line(), error.key()), (Some(2), "tokens.secret_file"));
+}
+
+#[test]
 fn a_shared_secret_is_as_long_as_its_hash() {
     for (algorithm, least) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
         let text = |length| {
