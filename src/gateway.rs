@@ -25,7 +25,7 @@ pub use owned::Owned;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Proxy, Refused, Target, Trace};
+use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace};
 use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
 use crate::time::{Clock, monotonic};
@@ -72,7 +72,7 @@ struct Place<'a> {
 impl Snapshot {
     /// Builds what requests need from a validated configuration.
     pub fn new(config: &Config, tokens: Arc<Tokens>, owned: Owned) -> Result<Self, InvalidProxy> {
-        let upstreams = Arc::new(Upstreams::new(&config.upstreams));
+        let upstreams = Arc::new(Upstreams::new(&config.upstreams, None));
         Ok(Self {
             proxy: Proxy::new(config, tokens, Arc::clone(&upstreams))?,
             owned,
@@ -107,7 +107,7 @@ impl Gateway {
     pub async fn handle<D>(
         &self,
         request: Request<Incoming>,
-        peer: IpAddr,
+        peer: &Arc<Peer>,
         refused: Option<Problem>,
         pools: &Pools,
         done: D,
@@ -118,17 +118,16 @@ impl Gateway {
         };
         let snapshot = self.snapshot.load_full();
         let (parts, incoming) = request.into_parts();
-        let trusted = snapshot.trusted.iter().any(|net| net.contains(&peer));
+        let trusted = snapshot.trusted.iter().any(|net| net.contains(&peer.address));
         let caller = Caller {
-            peer,
+            peer: Arc::clone(peer),
             trusted,
-            scheme: "http",
             request_id: self.ids.keep_or_make(parts.headers.get(X_REQUEST_ID)),
         };
         let client = if trusted {
-            client_address(&parts.headers, peer, &snapshot.trusted)
+            client_address(&parts.headers, peer.address, &snapshot.trusted)
         } else {
-            peer
+            peer.address
         };
         let has_body = !incoming.is_end_stream();
         let mut record = Record::new(

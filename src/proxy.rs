@@ -55,15 +55,22 @@ struct Route {
     timeout: Option<std::time::Duration>,
 }
 
+/// The other end of a client's connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// How requests come from there: `http` or `https`.
+    pub scheme: &'static str,
+}
+
 /// Whom a request came from, as far as the connection tells.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The address at the other end of the connection.
-    pub peer: IpAddr,
+    /// The other end of the connection.
+    pub peer: Arc<Peer>,
     /// Whether that is a proxy whose word about the client is believed.
     pub trusted: bool,
-    /// `http` or `https`.
-    pub scheme: &'static str,
     /// The request's id.
     pub request_id: HeaderValue,
 }
@@ -164,9 +171,9 @@ impl Proxy {
         parts.uri = target.forwarded(route.strip_prefix.as_deref())?;
         let host = parts.headers.get(header::HOST).cloned();
         let forwarding = Forwarding {
-            peer: caller.peer,
+            peer: caller.peer.address,
             peer_is_trusted: caller.trusted,
-            scheme: caller.scheme,
+            scheme: caller.peer.scheme,
             host: host.as_ref(),
             request_id: &caller.request_id,
         };
@@ -200,7 +207,6 @@ impl Proxy {
         let errand = forward::Errand {
             permit,
             upstream,
-            index: route.upstream,
             pools,
             watch,
             identity: &self.identity,

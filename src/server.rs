@@ -10,6 +10,7 @@ mod connection;
 mod framing;
 mod guard;
 mod head;
+mod http1;
 mod prepare;
 mod worker;
 

@@ -6,15 +6,17 @@
 mod body;
 mod connection;
 mod pool;
+mod server;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use body::{BodyFailure, BodyWatch, RequestBody};
 pub use pool::{Lease, Pools};
+pub use server::{Server, ServerId};
 
 use crate::config;
-use crate::config::ServerAddress;
 
 /// All upstreams, by the index that routes use.
 #[derive(Debug)]
@@ -23,23 +25,21 @@ pub struct Upstreams(Vec<Upstream>);
 /// One upstream.
 #[derive(Debug)]
 pub struct Upstream {
-    config: config::Upstream,
+    config: Arc<config::Upstream>,
+    servers: Vec<Arc<Server>>,
     turn: AtomicUsize,
 }
 
 impl Upstreams {
-    /// The upstreams of a configuration, in its order.
+    /// The upstreams of a configuration, in its order. Servers that `before` has as well, in the upstream of the same name
+    /// and with the same settings, stay what they are: with their connections and all that was learnt of them.
     #[must_use]
-    pub fn new(upstreams: &[config::Upstream]) -> Self {
-        Self(
-            upstreams
-                .iter()
-                .map(|config| Upstream {
-                    config: config.clone(),
-                    turn: AtomicUsize::new(0),
-                })
-                .collect(),
-        )
+    pub fn new(upstreams: &[config::Upstream], before: Option<&Self>) -> Self {
+        let upstream = |config: &config::Upstream| {
+            let before = before.and_then(|before| before.iter().find(|upstream| upstream.name() == config.name));
+            Upstream::new(config, before)
+        };
+        Self(upstreams.iter().map(upstream).collect())
     }
 
     /// The upstream with this index, if the configuration has one.
@@ -55,6 +55,21 @@ impl Upstreams {
 }
 
 impl Upstream {
+    fn new(config: &config::Upstream, before: Option<&Self>) -> Self {
+        let config = Arc::new(config.clone());
+        let known = |address: &config::ServerAddress| {
+            let servers = before.map(Self::servers).unwrap_or_default();
+            servers.iter().find(|server| server.is(address, &config)).cloned()
+        };
+        let servers = config.servers.iter();
+        let servers = servers.map(|address| known(address).unwrap_or_else(|| Server::new(address, &config)));
+        Self {
+            servers: servers.collect(),
+            config,
+            turn: AtomicUsize::new(0),
+        }
+    }
+
     /// Its name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -63,8 +78,8 @@ impl Upstream {
 
     /// Its servers.
     #[must_use]
-    pub fn servers(&self) -> &[ServerAddress] {
-        &self.config.servers
+    pub fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
     }
 
     /// How long the upstream may take to answer, from the last byte of the request.
@@ -74,14 +89,13 @@ impl Upstream {
     }
 
     /// The servers to try for one request, each once: round robin, then those after it.
-    pub fn servers_in_turn(&self) -> impl Iterator<Item = usize> + use<> {
-        let count = self.config.servers.len();
-        let first = if count > 1 {
-            self.turn.fetch_add(1, Ordering::Relaxed)
-        } else {
-            0
+    pub fn servers_in_turn(&self) -> impl Iterator<Item = &Arc<Server>> {
+        let first = match self.servers.len() {
+            0 | 1 => 0,
+            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
         };
-        (0..count).map(move |step| first.wrapping_add(step) % count)
+        let (before, from) = self.servers.split_at_checked(first).unwrap_or_default();
+        from.iter().chain(before)
     }
 }
 
@@ -109,4 +123,44 @@ pub enum UpstreamError {
     /// The client's body failed while it was being forwarded.
     #[error("the client's request body failed")]
     ClientBody(#[source] BodyFailure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstreams(timeout: &str, servers: &str) -> Vec<config::Upstream> {
+        let text = format!(
+            "[upstreams.app]\nservers = [{servers}]\nconnect_timeout = \"{timeout}\"\n\
+             [[routes]]\npath = \"/a\"\nupstream = \"app\"\n"
+        );
+        config::parse(&text, std::path::Path::new(".")).unwrap().upstreams
+    }
+
+    fn ids(upstreams: &Upstreams) -> Vec<ServerId> {
+        upstreams
+            .get(0)
+            .unwrap()
+            .servers()
+            .iter()
+            .map(|server| server.id())
+            .collect()
+    }
+
+    #[test]
+    fn a_server_stays_what_it_is_as_long_as_its_address_and_settings_stay() {
+        let first = Upstreams::new(&upstreams("1s", "\"http://a\", \"http://b\""), None);
+        let moved = Upstreams::new(
+            &upstreams("1s", "\"http://c\", \"http://b\", \"http://a\""),
+            Some(&first),
+        );
+        let (before, after) = (ids(&first), ids(&moved));
+        assert_eq!([after[2], after[1]], [before[0], before[1]]);
+        assert!(!before.contains(&after[0]));
+        let slower = Upstreams::new(&upstreams("2s", "\"http://a\""), Some(&moved));
+        assert!(
+            !after.contains(&ids(&slower)[0]),
+            "its connections were made with other settings"
+        );
+    }
 }

@@ -6,7 +6,9 @@
 
 mod gateway;
 mod issuers;
+mod routes;
 mod state;
+mod upstreams;
 
 use std::time::Duration;
 
@@ -66,7 +68,12 @@ pub(super) enum Default {
 /// Every key, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let state = state::KEYS.iter().chain(issuers::KEYS);
-    gateway::LISTENERS.iter().chain(state).chain(gateway::TRAFFIC)
+    let traffic = upstreams::KEYS.iter().chain(routes::KEYS);
+    gateway::LISTENERS
+        .iter()
+        .chain(state)
+        .chain(gateway::ENDPOINTS)
+        .chain(traffic)
 }
 
 /// What stands at a place of the configuration.

@@ -1,14 +1,21 @@
 //! The configuration as written: every value of the right kind and within the bounds of its key, defaults filled in,
 //! but nothing yet held against anything else. An `Option` is a key whose default depends on others, or that has none.
 
+mod route;
+mod server;
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::units;
 use crate::secret::Secret;
+
+pub(super) use route::Route;
+pub(super) use server::Server;
+pub(super) use upstream::Upstream;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,29 +38,6 @@ pub(super) struct Config {
     pub(super) upstreams: BTreeMap<String, Upstream>,
     #[serde(default)]
     pub(super) routes: Vec<Route>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Server {
-    pub(super) listen: Vec<String>,
-    pub(super) trusted_proxies: Vec<String>,
-    pub(super) workers: Option<usize>,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) drain: Duration,
-    #[serde(deserialize_with = "units::size")]
-    pub(super) max_header_bytes: u64,
-    pub(super) max_headers: usize,
-    #[serde(default, deserialize_with = "units::optional_size")]
-    pub(super) max_target_bytes: Option<u64>,
-    pub(super) max_body: units::Limit,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) header_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) keep_alive: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) body_idle_timeout: Duration,
-    pub(super) max_connections: usize,
 }
 
 #[derive(Deserialize)]
@@ -205,37 +189,4 @@ pub(super) struct IssuerClaims {
     pub(super) email: Option<String>,
     pub(super) name: Option<String>,
     pub(super) roles: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Upstream {
-    pub(super) servers: Option<Vec<String>>,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) connect_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) response_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) pool_idle_timeout: Duration,
-    pub(super) pool_max_idle: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Route {
-    pub(super) path: Option<String>,
-    pub(super) upstream: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) exact: bool,
-    pub(super) methods: Option<Vec<String>>,
-    pub(super) auth: String,
-    pub(super) issuers: Vec<String>,
-    pub(super) roles: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) claims: Map<String, Value>,
-    pub(super) assertion: Option<bool>,
-    pub(super) strip_prefix: Option<String>,
-    pub(super) max_body: Option<units::Limit>,
-    #[serde(default, deserialize_with = "units::optional_duration")]
-    pub(super) timeout: Option<Duration>,
 }

@@ -4,17 +4,19 @@ mod algorithm;
 mod client;
 mod issuer;
 mod redis;
+mod route;
+mod server;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 pub use redis::{Redis, RedisTls, Revocations};
+pub use route::Route;
+pub use server::Server;
+pub use upstream::{ServerAddress, Upstream};
 
-use crate::rules::policy::Access;
-use crate::rules::route::Rule;
 use crate::secret::Secret;
 
 pub use algorithm::Algorithm;
@@ -52,36 +54,6 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// The routes, in the order of the file. At least one.
     pub routes: Vec<Route>,
-}
-
-/// `[server]`
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Where the public listener binds. At least one, none twice. Port 0 asks the system for a free one.
-    pub listen: Vec<SocketAddr>,
-    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed. Never a /0, nor networks that are one together.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Proxy worker threads (default: one per core). 1 to 1024.
-    pub workers: usize,
-    /// How long requests in flight may take to finish once the gateway is told to stop (default 30 s; 0 to 1 d).
-    pub drain: Duration,
-    /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).
-    pub max_header_bytes: usize,
-    /// The most header lines in a request (default 100; 1 to 1000).
-    pub max_headers: usize,
-    /// The longest request target, in bytes (default 8 KiB or `max_header_bytes`, the lesser; 64 to
-    /// `max_header_bytes`).
-    pub max_target_bytes: usize,
-    /// The largest request body where a route does not say otherwise, in bytes (default: no limit).
-    pub max_body: Option<u64>,
-    /// How long a client may take from the first byte of a request head to its end (default 10 s; 10 ms to 1 h).
-    pub header_timeout: Duration,
-    /// How long a connection may idle between requests (default 75 s; 10 ms to 1 d).
-    pub keep_alive: Duration,
-    /// How long a client may pause within a body, sending or receiving (default 30 s; 10 ms to 1 d).
-    pub body_idle_timeout: Duration,
-    /// The most connections at once, over all listeners and workers (default 10,000; 1 to 10,000,000).
-    pub max_connections: usize,
 }
 
 /// `[admin]`
@@ -287,56 +259,4 @@ pub enum LogFormat {
     Text,
     /// For machines: one JSON object a line.
     Json,
-}
-
-/// `[upstreams.NAME]`
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// The name: 1 to 64 characters of `A-Z a-z 0-9 _ -`.
-    pub name: String,
-    /// The servers, used in turn. At least one, none twice.
-    pub servers: Vec<ServerAddress>,
-    /// How long a connection may take to be made (default 5 s; 10 ms to 1 h).
-    pub connect_timeout: Duration,
-    /// How long the upstream may take from the whole request head sent to the head of its answer (default 60 s; 10 ms
-    /// to 1 d).
-    pub response_timeout: Duration,
-    /// How long an idle connection is kept (default 60 s; 10 ms to 1 d).
-    pub pool_idle_timeout: Duration,
-    /// How many idle connections each worker keeps per server (default 128; 0 to 100,000).
-    pub pool_max_idle: usize,
-}
-
-/// One server of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerAddress {
-    /// `http://host:port`
-    Http {
-        /// Host name or address; IPv6 in brackets.
-        host: String,
-        /// TCP port.
-        port: u16,
-    },
-    /// `builtin:whoami`: answers with the request as an upstream would see it.
-    Whoami,
-}
-
-/// `[[routes]]`
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Which requests it is for.
-    pub rule: Rule,
-    /// Index into [`Config::upstreams`].
-    pub upstream: usize,
-    /// Who may pass.
-    pub access: Access,
-    /// Whether the upstream gets a signed assertion of who that is (default false).
-    pub assertion: bool,
-    /// Taken off the front of the path before it is forwarded, by whole segments: the first segments of the rule's
-    /// path, all of them literal and plain.
-    pub strip_prefix: Option<String>,
-    /// The largest request body in bytes; `None`: no limit.
-    pub max_body: Option<u64>,
-    /// How long the whole exchange may take (10 ms to 1 d); `None` (the default): no limit beyond the others.
-    pub timeout: Option<Duration>,
 }

@@ -15,14 +15,13 @@ use crate::config::ServerAddress;
 use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
 use crate::time::monotonic;
-use crate::upstream::{BodyWatch, Lease, Pools, RequestBody, Upstream, UpstreamError};
+use crate::upstream::{BodyWatch, Lease, Pools, RequestBody, Server, Upstream, UpstreamError};
 
 /// One request on its way to one upstream. The [`Permit`] says that it may go.
 pub(super) struct Errand<'a> {
     #[expect(dead_code, reason = "held, not read: without a permit there is no errand")]
     pub(super) permit: Permit,
     pub(super) upstream: &'a Upstream,
-    pub(super) index: usize,
     pub(super) pools: &'a Pools,
     pub(super) watch: Option<Arc<BodyWatch>>,
     pub(super) identity: &'a Arc<IdentityHeaders>,
@@ -57,14 +56,13 @@ impl Errand<'_> {
         let hostless = !request.headers().contains_key(header::HOST);
         let mut last = UpstreamError::Invalid("the upstream has no servers");
         for server in self.upstream.servers_in_turn() {
-            match self.upstream.servers().get(server) {
-                Some(ServerAddress::Whoami) => return whoami::answer(request).await,
-                Some(ServerAddress::Http { host, port }) => {
+            match server.address() {
+                ServerAddress::Whoami => return whoami::answer(request).await,
+                ServerAddress::Http { host, port } => {
                     if hostless && let Ok(host) = HeaderValue::try_from(format!("{host}:{port}")) {
                         request.headers_mut().insert(header::HOST, host);
                     }
                 }
-                None => continue,
             }
             // First a connection that is idle, if there is one, then a new one.
             let mut reuse = true;
@@ -97,11 +95,11 @@ impl Errand<'_> {
         Err(last)
     }
 
-    async fn connection(&self, server: usize, reuse: bool) -> Result<Lease, UpstreamError> {
+    async fn connection(&self, server: &Arc<Server>, reuse: bool) -> Result<Lease, UpstreamError> {
         if reuse {
-            self.pools.lease(self.index, server).await
+            self.pools.lease(server).await
         } else {
-            self.pools.fresh(self.index, server).await
+            self.pools.fresh(server).await
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::connection::{self, Limits};
 use super::{Phase, until_stopping};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::upstream::Pools;
 
@@ -26,7 +26,6 @@ pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: Limits,
     room: Arc<Semaphore>,
-    upstreams: Arc<[config::Upstream]>,
 }
 
 impl Shared {
@@ -35,7 +34,6 @@ impl Shared {
             gateway,
             limits: Limits::new(&config.server),
             room: Arc::new(Semaphore::new(config.server.max_connections)),
-            upstreams: config.upstreams.as_slice().into(),
         }
     }
 }
@@ -50,7 +48,7 @@ pub(super) fn run(listeners: Vec<TcpListener>, shared: &Shared, mut phase: watch
         }
     };
     runtime.block_on(async {
-        let pools = Arc::new(Pools::new(&shared.upstreams));
+        let pools = Arc::new(Pools::new());
         // Each task holds a sender; when the last is gone, the receiver hears the end.
         let (alive, mut ended) = mpsc::channel::<Infallible>(1);
         for listener in listeners {

@@ -1,7 +1,7 @@
 //! [`Pools`]: the idle connections of one worker.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -9,24 +9,22 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
 use super::connection::{Connection, connect};
-use super::{RequestBody, UpstreamError};
-use crate::config;
+use super::{RequestBody, Server, ServerId, UpstreamError};
 use crate::config::ServerAddress;
 use crate::time::monotonic;
 
-/// The idle connections of one worker, by upstream and server.
-#[derive(Debug)]
-pub struct Pools(Vec<Vec<Arc<Pool>>>);
+/// The idle connections of one worker, by server.
+#[derive(Debug, Default)]
+pub struct Pools(
+    // Never contended, since the pools belong to one thread; the lock is what makes them `Sync` without unsafe code.
+    Mutex<HashMap<ServerId, Arc<Pool>>>,
+);
 
 /// The idle connections of one worker to one server, the last used at the back.
 #[derive(Debug)]
 struct Pool {
-    host: String,
-    port: u16,
-    connect_timeout: Duration,
-    idle_timeout: Duration,
-    max_idle: usize,
-    // Never contended, since the pool belongs to one thread; the lock is what makes it `Sync` without unsafe code.
+    /// The pool goes when the server has gone.
+    server: Weak<Server>,
     idle: Mutex<VecDeque<Idle>>,
 }
 
@@ -41,92 +39,77 @@ struct Idle {
 pub struct Lease {
     connection: Connection,
     reused: bool,
+    server: Arc<Server>,
     pool: Arc<Pool>,
 }
 
 impl Pools {
     /// Empty pools for a worker.
     #[must_use]
-    pub fn new(upstreams: &[config::Upstream]) -> Self {
-        let pools = |upstream: &config::Upstream| {
-            upstream
-                .servers
-                .iter()
-                .map(|server| Pool::new(upstream, server))
-                .collect()
-        };
-        Self(upstreams.iter().map(pools).collect())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// An idle connection to this server that is ready, or a new one.
-    pub async fn lease(&self, upstream: usize, server: usize) -> Result<Lease, UpstreamError> {
-        match self.0.get(upstream).and_then(|servers| servers.get(server)) {
-            Some(pool) => pool.lease().await,
-            None => Err(UpstreamError::Invalid("there is no such server")),
+    pub async fn lease(&self, server: &Arc<Server>) -> Result<Lease, UpstreamError> {
+        let pool = self.pool(server);
+        match pool.take_ready(server.settings().pool_idle_timeout) {
+            Some(connection) => Ok(Lease {
+                connection,
+                reused: true,
+                server: Arc::clone(server),
+                pool,
+            }),
+            None => self.fresh(server).await,
         }
     }
 
     /// A new connection to this server, whatever is idle.
-    pub async fn fresh(&self, upstream: usize, server: usize) -> Result<Lease, UpstreamError> {
-        match self.0.get(upstream).and_then(|servers| servers.get(server)) {
-            Some(pool) => pool.fresh().await,
-            None => Err(UpstreamError::Invalid("there is no such server")),
-        }
+    pub async fn fresh(&self, server: &Arc<Server>) -> Result<Lease, UpstreamError> {
+        let ServerAddress::Http { host, port } = server.address() else {
+            return Err(UpstreamError::Invalid("it is answered in the process"));
+        };
+        Ok(Lease {
+            connection: connect(host, *port, server.settings().connect_timeout).await?,
+            reused: false,
+            server: Arc::clone(server),
+            pool: self.pool(server),
+        })
     }
 
-    /// Closes the connections that have been idle for too long.
+    fn pool(&self, server: &Arc<Server>) -> Arc<Pool> {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools.entry(server.id()).or_insert_with(|| {
+            Arc::new(Pool {
+                server: Arc::downgrade(server),
+                idle: Mutex::new(VecDeque::new()),
+            })
+        });
+        Arc::clone(pool)
+    }
+
+    /// Closes the connections that have been idle for too long, and those to servers that no configuration has any more.
     pub fn close_expired(&self) {
-        for pool in self.0.iter().flatten() {
-            pool.close_expired();
-        }
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|_, pool| match pool.server.upgrade() {
+            Some(server) => {
+                pool.close_expired(server.settings().pool_idle_timeout);
+                true
+            }
+            None => false,
+        });
     }
 }
 
 impl Pool {
-    fn new(upstream: &config::Upstream, server: &ServerAddress) -> Arc<Self> {
-        let (host, port) = match server {
-            ServerAddress::Http { host, port } => (host.clone(), *port),
-            // Answered in the process; nothing ever connects.
-            ServerAddress::Whoami => (String::new(), 0),
-        };
-        Arc::new(Self {
-            host,
-            port,
-            connect_timeout: upstream.connect_timeout,
-            idle_timeout: upstream.pool_idle_timeout,
-            max_idle: upstream.pool_max_idle,
-            idle: Mutex::new(VecDeque::new()),
-        })
-    }
-
-    async fn lease(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
-        match self.take_ready() {
-            Some(connection) => Ok(Lease {
-                connection,
-                reused: true,
-                pool: Arc::clone(self),
-            }),
-            None => self.fresh().await,
-        }
-    }
-
-    async fn fresh(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
-        let connection = connect(&self.host, self.port, self.connect_timeout).await?;
-        Ok(Lease {
-            connection,
-            reused: false,
-            pool: Arc::clone(self),
-        })
-    }
-
     /// The connection used last that is ready. One that still sends the rest of a body whose answer came early stays.
-    fn take_ready(&self) -> Option<Connection> {
+    fn take_ready(&self, idle_timeout: Duration) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut at = idle.len();
         while at > 0 {
             at -= 1;
             let sender = &idle[at].connection.sender;
-            if sender.is_closed() || idle[at].since.elapsed() > self.idle_timeout {
+            if sender.is_closed() || idle[at].since.elapsed() > idle_timeout {
                 idle.remove(at);
             } else if sender.is_ready() {
                 return idle.remove(at).map(|idle| idle.connection);
@@ -135,9 +118,9 @@ impl Pool {
         None
     }
 
-    fn close_expired(&self) {
+    fn close_expired(&self, idle_timeout: Duration) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| !idle.connection.sender.is_closed() && idle.since.elapsed() <= self.idle_timeout);
+        idle.retain(|idle| !idle.connection.sender.is_closed() && idle.since.elapsed() <= idle_timeout);
     }
 }
 
@@ -162,7 +145,7 @@ impl Lease {
             return;
         }
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.pool.max_idle {
+        if idle.len() < self.server.settings().pool_max_idle {
             idle.push_back(Idle {
                 connection: self.connection,
                 since: monotonic(),

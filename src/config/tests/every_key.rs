@@ -2,7 +2,9 @@
 
 mod issuers;
 mod revocation;
+mod routes;
 mod rows;
+mod upstreams;
 
 use std::path::Path;
 
@@ -25,7 +27,12 @@ const MYSQL: &str = "url = \"mysql://ann@db/gate\"\n";
 const REDIS: &str = "url = \"rediss://cache\"\n";
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    rows::ROWS.iter().chain(revocation::ROWS).chain(issuers::ROWS)
+    let traffic = upstreams::ROWS.iter().chain(routes::ROWS);
+    rows::ROWS
+        .iter()
+        .chain(revocation::ROWS)
+        .chain(issuers::ROWS)
+        .chain(traffic)
 }
 
 /// What else has to stand in the section for the value to make sense.

@@ -1,0 +1,26 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::config::units;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Route {
+    pub(in crate::config) path: Option<String>,
+    pub(in crate::config) upstream: Option<String>,
+    pub(in crate::config) host: Option<String>,
+    pub(in crate::config) exact: bool,
+    pub(in crate::config) methods: Option<Vec<String>>,
+    pub(in crate::config) auth: String,
+    pub(in crate::config) issuers: Vec<String>,
+    pub(in crate::config) roles: Option<Vec<String>>,
+    #[serde(default)]
+    pub(in crate::config) claims: Map<String, Value>,
+    pub(in crate::config) assertion: Option<bool>,
+    pub(in crate::config) strip_prefix: Option<String>,
+    pub(in crate::config) max_body: Option<units::Limit>,
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub(in crate::config) timeout: Option<Duration>,
+}

@@ -1,0 +1,26 @@
+//! What becomes of which requests.
+
+use std::time::Duration;
+
+use crate::rules::policy::Access;
+use crate::rules::route::Rule;
+
+/// `[[routes]]`
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Which requests it is for.
+    pub rule: Rule,
+    /// Index into [`Config::upstreams`](super::Config::upstreams).
+    pub upstream: usize,
+    /// Who may pass.
+    pub access: Access,
+    /// Whether the upstream gets a signed assertion of who that is (default false).
+    pub assertion: bool,
+    /// Taken off the front of the path before it is forwarded, by whole segments: the first segments of the rule's
+    /// path, all of them literal and plain.
+    pub strip_prefix: Option<String>,
+    /// The largest request body in bytes; `None`: no limit.
+    pub max_body: Option<u64>,
+    /// How long the whole exchange may take (10 ms to 1 d); `None` (the default): no limit beyond the others.
+    pub timeout: Option<Duration>,
+}

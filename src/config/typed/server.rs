@@ -1,0 +1,36 @@
+//! The public listener and what clients may cost.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where the public listener binds. At least one, none twice. Port 0 asks the system for a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed. Never a /0, nor networks that are one together.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Proxy worker threads (default: one per core). 1 to 1024.
+    pub workers: usize,
+    /// How long requests in flight may take to finish once the gateway is told to stop (default 30 s; 0 to 1 d).
+    pub drain: Duration,
+    /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).
+    pub max_header_bytes: usize,
+    /// The most header lines in a request (default 100; 1 to 1000).
+    pub max_headers: usize,
+    /// The longest request target, in bytes (default 8 KiB or `max_header_bytes`, the lesser; 64 to
+    /// `max_header_bytes`).
+    pub max_target_bytes: usize,
+    /// The largest request body where a route does not say otherwise, in bytes (default: no limit).
+    pub max_body: Option<u64>,
+    /// How long a client may take from the first byte of a request head to its end (default 10 s; 10 ms to 1 h).
+    pub header_timeout: Duration,
+    /// How long a connection may idle between requests (default 75 s; 10 ms to 1 d).
+    pub keep_alive: Duration,
+    /// How long a client may pause within a body, sending or receiving (default 30 s; 10 ms to 1 d).
+    pub body_idle_timeout: Duration,
+    /// The most connections at once, over all listeners and workers (default 10,000; 1 to 10,000,000).
+    pub max_connections: usize,
+}

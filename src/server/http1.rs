@@ -1,0 +1,106 @@
+//! HTTP/1 on a client's connection, behind the guard.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::guard::{Guard, Shared as GuardShared};
+use super::worker::Shared;
+use super::{Phase, head, until_stopping};
+use crate::gateway::{Body, Gateway};
+use crate::proxy::Peer;
+use crate::upstream::Pools;
+
+/// How long a connection that has just been made may take to bring its first request when the gateway stops.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// Serves HTTP/1 on a connection to its end.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Arc<Peer>,
+    shared: Shared,
+    pools: Arc<Pools>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let address = peer.address;
+    let state = Arc::new(GuardShared::new());
+    let guard = Guard::new(stream, shared.limits.head, shared.limits.timeouts, Arc::clone(&state));
+    let service = Client {
+        gateway: shared.gateway,
+        pools,
+        peer,
+        state: Arc::clone(&state),
+    };
+    // No `pipeline_flush`: with it, hyper buffers an answer without bounds when the client reads slower than the upstream
+    // writes.
+    let connection = http1::Builder::new()
+        // The guard holds the limits; hyper's are only above them.
+        .max_headers(shared.limits.head.lines + 1)
+        .max_buf_size(shared.limits.head.bytes.max(32 * 1024) * 2)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(guard), service);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop(&mut phase, &state) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(peer = %address, %error, "a connection broke");
+    }
+}
+
+/// Waits until the gateway stops; on a connection that has brought no request yet, a moment longer: one is likely on its
+/// way, and its client has been told of no end.
+async fn stop(phase: &mut watch::Receiver<Phase>, state: &GuardShared) {
+    until_stopping(phase).await;
+    // Late is as good as never: the connection closes then.
+    let _ = tokio::time::timeout(FIRST_REQUEST, state.first_call()).await;
+}
+
+/// Answers the requests of one connection.
+struct Client {
+    gateway: Arc<Gateway>,
+    pools: Arc<Pools>,
+    peer: Arc<Peer>,
+    state: Arc<GuardShared>,
+}
+
+/// Held by an answer until its last byte is out.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<GuardShared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl Service<Request<Incoming>> for Client {
+    type Response = Response<Body<Busy>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let refused = self.state.begin().map(head::Refusal::problem);
+        let busy = Busy(Arc::clone(&self.state));
+        let (gateway, pools, peer) = (
+            Arc::clone(&self.gateway),
+            Arc::clone(&self.pools),
+            Arc::clone(&self.peer),
+        );
+        Box::pin(async move { Ok(gateway.handle(request, &peer, refused, &pools, busy).await) })
+    }
+}
