@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
@@ -130,6 +130,7 @@ impl Gateway {
             peer.address
         };
         let has_body = !incoming.is_end_stream();
+        let version = parts.version;
         let mut record = Record::new(
             Arc::clone(&self.metrics),
             moment.started,
@@ -158,8 +159,9 @@ impl Gateway {
                 problem.render().map(body::Kind::whole)
             }
         };
-        if record.body_is_unread() {
-            // The connection can't be used again, and the client must know before it sends its next request.
+        if version < Version::HTTP_2 && record.body_is_unread() {
+            // The connection can't be used again, and the client must know before it sends its next request. With HTTP/2,
+            // only the stream ends.
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

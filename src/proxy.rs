@@ -166,7 +166,7 @@ impl Proxy {
         trace.identity = identity.cloned();
         let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
 
-        refuse_upgrade(&parts.headers)?;
+        refuse_upgrade(&parts)?;
         refuse_large_body(&parts.headers, route.max_body)?;
         parts.uri = target.forwarded(route.strip_prefix.as_deref())?;
         let host = parts.headers.get(header::HOST).cloned();
@@ -175,6 +175,7 @@ impl Proxy {
             peer_is_trusted: caller.trusted,
             scheme: caller.peer.scheme,
             host: host.as_ref(),
+            version: parts.version,
             request_id: &caller.request_id,
         };
         rewrite_request(
@@ -250,9 +251,14 @@ fn assertion_audience(config: &Config, route: &config::Route) -> Option<String> 
 }
 
 /// A WebSocket handshake is refused rather than answered as if it were a plain GET; other upgrades are offers that may be
-/// ignored (RFC 9110, section 7.8), and are removed with the other hop-by-hop fields.
-fn refuse_upgrade(headers: &HeaderMap) -> Result<(), Refused> {
-    let offered = headers
+/// ignored (RFC 9110, section 7.8), and are removed with the other hop-by-hop fields. In HTTP/2, a `CONNECT` asks for another
+/// protocol (RFC 8441), and is nothing without it.
+fn refuse_upgrade(parts: &Parts) -> Result<(), Refused> {
+    if parts.method == Method::CONNECT {
+        return Err(Refused::Upgrade);
+    }
+    let offered = parts
+        .headers
         .get_all(header::UPGRADE)
         .iter()
         .filter_map(|value| value.to_str().ok());

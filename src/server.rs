@@ -11,7 +11,9 @@ mod framing;
 mod guard;
 mod head;
 mod http1;
+mod http2;
 mod prepare;
+mod sniff;
 mod worker;
 
 use std::io;
@@ -81,6 +83,9 @@ enum Phase {
     /// The time to finish is over.
     Ending,
 }
+
+/// How long a connection that has just been made may take to bring its first request when the gateway stops.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Waits until the gateway does more or other than serve.
 async fn until_stopping(phase: &mut watch::Receiver<Phase>) {

@@ -183,6 +183,7 @@ fn print_forwarded(
         peer_is_trusted: false,
         scheme: target.scheme,
         host: host.as_ref(),
+        version: http::Version::HTTP_11,
         request_id: &HeaderValue::from_static("(made for each request)"),
     };
     rewrite_request(&mut headers, &names, permit, &forwarding, config.identity.forward_token);

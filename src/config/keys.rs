@@ -5,6 +5,7 @@
 //! reference in the README all come from this table.
 
 mod gateway;
+mod http2;
 mod issuers;
 mod routes;
 mod state;
@@ -71,6 +72,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let traffic = upstreams::KEYS.iter().chain(routes::KEYS);
     gateway::LISTENERS
         .iter()
+        .chain(http2::KEYS)
         .chain(state)
         .chain(gateway::ENDPOINTS)
         .chain(traffic)

@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod client;
+mod http2;
 mod issuer;
 mod redis;
 mod route;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use http2::Http2;
 pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;
 pub use server::Server;

@@ -10,6 +10,7 @@ mod trailers;
 mod value;
 
 use bytes::BytesMut;
+use http::Version;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TE, VIA};
 
 pub use client::client_address;
@@ -22,8 +23,17 @@ use self::names::{Kind, kind_of};
 use super::policy::Permit;
 use crate::problem::GATEWAY_ERROR;
 
-/// What this gateway adds to `Via` (RFC 9110, section 7.6.3).
+/// What this gateway adds to `Via` of what it received as HTTP/1.1 (RFC 9110, section 7.6.3).
 const VIA_DOORWARD: HeaderValue = HeaderValue::from_static("1.1 doorward");
+
+/// What this gateway adds to `Via` of what it received in this version.
+fn via(version: Version) -> HeaderValue {
+    match version {
+        Version::HTTP_2 => HeaderValue::from_static("2 doorward"),
+        Version::HTTP_10 => HeaderValue::from_static("1.0 doorward"),
+        _ => VIA_DOORWARD,
+    }
+}
 
 /// The name of the header that carries the id by which a request is found in logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -69,7 +79,7 @@ pub fn rewrite_request(
     let mut buffer = BytesMut::with_capacity(384);
     forwarding.set(headers, &mut buffer);
     headers.insert(REQUEST_ID, forwarding.request_id.clone());
-    headers.append(VIA, VIA_DOORWARD);
+    headers.append(VIA, via(forwarding.version));
     if let Some(identity) = permit.identity() {
         names.set(headers, identity, &mut buffer);
     }

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::guard::Timeouts;
+use super::sniff::{Sniffed, sniff};
 use super::worker::Shared;
-use super::{Phase, head, http1};
+use super::{Phase, head, http1, http2};
 use crate::config;
 use crate::proxy::Peer;
 use crate::upstream::Pools;
@@ -18,6 +20,9 @@ use crate::upstream::Pools;
 pub(super) struct Limits {
     pub(super) head: head::Limits,
     pub(super) timeouts: Timeouts,
+    pub(super) http2: config::Http2,
+    /// What a client may speak on a listener without TLS.
+    plain: Speaks,
 }
 
 impl Limits {
@@ -30,8 +35,22 @@ impl Limits {
         Self {
             head,
             timeouts: Timeouts::new(config),
+            http2: config.http2,
+            plain: if config.h2c { Speaks::Either } else { Speaks::Http1 },
         }
     }
+}
+
+/// What is known of what the client of a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// HTTP/1, by ALPN or because nothing else is allowed.
+    Http1,
+    /// HTTP/2, by ALPN (RFC 9113, section 3.2).
+    #[expect(dead_code, reason = "said by a listener with TLS")]
+    Http2,
+    /// HTTP/2 if it begins with the preface (RFC 9113, section 3.3), otherwise HTTP/1.
+    Either,
 }
 
 /// Serves a connection to its end.
@@ -50,6 +69,27 @@ pub(super) async fn serve(
         address: peer.ip().to_canonical(),
         scheme: "http",
     };
-    http1::serve(stream, Arc::new(peer), shared, pools, phase).await;
+    let speaks = shared.limits.plain;
+    established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
     metrics.connections.dec();
+}
+
+/// Serves a byte stream on which HTTP can begin (what comes before, such as a TLS handshake, is over) to its end.
+pub(super) async fn established<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    speaks: Speaks,
+    peer: Arc<Peer>,
+    shared: Shared,
+    pools: Arc<Pools>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    match speaks {
+        Speaks::Http1 => http1::serve(stream, peer, shared, pools, phase).await,
+        Speaks::Http2 => http2::serve(stream, peer, shared, pools, phase).await,
+        Speaks::Either => match sniff(stream, &shared.limits.timeouts, &mut phase).await {
+            Sniffed::Http1(stream) => http1::serve(stream, peer, shared, pools, phase).await,
+            Sniffed::Http2(stream) => http2::serve(stream, peer, shared, pools, phase).await,
+            Sniffed::Nothing => {}
+        },
+    }
 }

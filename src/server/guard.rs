@@ -46,6 +46,22 @@ impl Timeouts {
             body: config.body_idle_timeout,
         }
     }
+
+    /// These very ones.
+    #[cfg(test)]
+    pub(super) const fn of(keep_alive: Duration, head: Duration, body: Duration) -> Self {
+        Self { keep_alive, head, body }
+    }
+
+    /// How long a connection may idle between requests.
+    pub(super) const fn keep_alive(&self) -> Duration {
+        self.keep_alive
+    }
+
+    /// How long a request head may take from its first byte on.
+    pub(super) const fn head(&self) -> Duration {
+        self.head
+    }
 }
 
 /// What the guard of a connection and the service on it tell each other.

@@ -247,7 +247,7 @@ impl Fields {
 }
 
 /// `1*DIGIT` (RFC 9110, section 8.6), at most 18 of them: more than any body, and no program's integer overflows.
-fn content_length(value: &[u8]) -> Option<u64> {
+pub(super) fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

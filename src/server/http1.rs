@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,13 +15,10 @@ use tokio::sync::watch;
 
 use super::guard::{Guard, Shared as GuardShared};
 use super::worker::Shared;
-use super::{Phase, head, until_stopping};
+use super::{FIRST_REQUEST, Phase, head, until_stopping};
 use crate::gateway::{Body, Gateway};
 use crate::proxy::Peer;
 use crate::upstream::Pools;
-
-/// How long a connection that has just been made may take to bring its first request when the gateway stops.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1 on a connection to its end.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(

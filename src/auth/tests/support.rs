@@ -245,6 +245,14 @@ fn config(directory: &TempDir) -> Config {
             keep_alive: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(30),
             max_connections: 100,
+            h2c: false,
+            http2: config::Http2 {
+                max_concurrent_streams: 100,
+                stream_window: 256 * 1024,
+                connection_window: 1024 * 1024,
+                max_send_buffer: 64 * 1024,
+                ping_interval: Duration::from_secs(30),
+            },
         },
         admin: config::Admin { listen: None },
         store: config::Store {

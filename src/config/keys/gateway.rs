@@ -79,6 +79,12 @@ pub(super) static LISTENERS: &[Key] = &[
         "The most connections at once, over all listeners and workers.",
     ),
     key(
+        "server.h2c",
+        Bool,
+        Value("false"),
+        "Whether clients without TLS may speak HTTP/2 at once (\"prior knowledge\"); with TLS, ALPN decides.",
+    ),
+    key(
         "admin.listen",
         Text("an IP address and port such as \"127.0.0.1:9090\", or \"\" to turn it off"),
         Value("\"127.0.0.1:9090\""),

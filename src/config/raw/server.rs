@@ -25,4 +25,6 @@ pub(in crate::config) struct Server {
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) body_idle_timeout: Duration,
     pub(in crate::config) max_connections: usize,
+    pub(in crate::config) h2c: bool,
+    pub(in crate::config) http2: super::Http2,
 }

@@ -1,5 +1,6 @@
 //! Each key is read, and what it does not take is refused with its line.
 
+mod http2;
 mod issuers;
 mod revocation;
 mod routes;
@@ -32,6 +33,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .iter()
         .chain(revocation::ROWS)
         .chain(issuers::ROWS)
+        .chain(http2::ROWS)
         .chain(traffic)
 }
 

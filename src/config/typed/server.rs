@@ -33,4 +33,8 @@ pub struct Server {
     pub body_idle_timeout: Duration,
     /// The most connections at once, over all listeners and workers (default 10,000; 1 to 10,000,000).
     pub max_connections: usize,
+    /// Whether a client without TLS may begin with HTTP/2 ("prior knowledge"; default: no).
+    pub h2c: bool,
+    /// What HTTP/2 may cost.
+    pub http2: super::Http2,
 }

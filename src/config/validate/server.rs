@@ -34,6 +34,19 @@ pub(super) fn server(raw: &raw::Server, check: &mut Check<'_>) -> Option<typed::
         keep_alive: raw.keep_alive,
         body_idle_timeout: raw.body_idle_timeout,
         max_connections: raw.max_connections,
+        h2c: raw.h2c,
+        http2: http2(&raw.http2)?,
+    })
+}
+
+/// The bounds of the keys leave nothing that does not fit.
+fn http2(raw: &raw::Http2) -> Option<typed::Http2> {
+    Some(typed::Http2 {
+        max_concurrent_streams: raw.max_concurrent_streams,
+        stream_window: u32::try_from(raw.stream_window).ok()?,
+        connection_window: u32::try_from(raw.connection_window).ok()?,
+        max_send_buffer: usize::try_from(raw.max_send_buffer).ok()?,
+        ping_interval: raw.ping_interval,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::BytesMut;
+use http::Version;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use super::value::{set_written, write_plain};
@@ -22,6 +23,8 @@ pub struct Forwarding<'a> {
     pub scheme: &'static str,
     /// The host that the request was for, as it was sent.
     pub host: Option<&'a HeaderValue>,
+    /// The version of HTTP in which the request reached us.
+    pub version: Version,
     /// The id by which the request is found in logs.
     pub request_id: &'a HeaderValue,
 }

@@ -97,6 +97,7 @@ impl Request {
             peer_is_trusted: self.trusted,
             scheme: "http",
             host: Some(&host),
+            version: http::Version::HTTP_11,
             request_id: &request_id,
         };
         let names = IdentityHeaders::new("X-Auth-").unwrap();

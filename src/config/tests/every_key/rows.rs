@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "server.max_connections",
         "77",
-        "max_connections: 77 }, admin",
+        "max_connections: 77, h2c",
         &["0", "10000001", "\"7\""],
     ),
     row(

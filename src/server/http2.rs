@@ -1,0 +1,125 @@
+//! HTTP/2 on a client's connection (RFC 9113).
+//!
+//! hyper speaks the protocol, within bounds that are set here; [`head::admit`] makes a request what the rest of the gateway
+//! knows, or says why not; [`streams::Streams`] knows whether the connection is in use, so that an idle one ends.
+
+mod head;
+mod streams;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::worker::Shared;
+use super::{FIRST_REQUEST, Phase, head as http1_head, until_stopping};
+use crate::gateway::{Body, Gateway};
+use crate::proxy::Peer;
+use crate::upstream::Pools;
+use streams::{Stream, Streams};
+
+/// How many requests that were reset before they were looked at may wait (CVE-2023-44487): then the connection ends.
+const MAX_PENDING_RESETS: usize = 20;
+/// How many streams of a connection may be reset for what the client did wrong (CVE-2025-8671): then the connection ends.
+const MAX_ERROR_RESETS: usize = 256;
+/// How long a client may take to acknowledge a ping.
+const PONG_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a connection that was told to end may stay with no stream in use: what was sent is on its way, and a client
+/// acknowledges that it knows of the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Serves HTTP/2 on a connection to its end.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Arc<Peer>,
+    shared: Shared,
+    pools: Arc<Pools>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let limits = shared.limits;
+    let address = peer.address;
+    let streams = Arc::new(Streams::new());
+    let service = Client {
+        gateway: shared.gateway,
+        pools,
+        peer,
+        streams: Arc::clone(&streams),
+        limits: limits.head,
+    };
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2.max_concurrent_streams)
+        .initial_stream_window_size(limits.http2.stream_window)
+        .initial_connection_window_size(limits.http2.connection_window)
+        .max_send_buf_size(limits.http2.max_send_buffer)
+        // What is a little too large is refused by us, with a problem; what is far too large, by hyper.
+        .max_header_list_size(u32::try_from(limits.head.bytes.saturating_mul(2)).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_ERROR_RESETS)
+        .keep_alive_interval(limits.http2.ping_interval)
+        .keep_alive_timeout(PONG_TIMEOUT);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = end(&mut phase, &streams, limits.timeouts.keep_alive()) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                result = connection => result,
+                () = streams.unused_for(FAREWELL) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(peer = %address, %error, "an HTTP/2 connection broke");
+    }
+}
+
+/// Waits until the connection has idled for too long or the gateway stops; then, on a connection that has brought no request
+/// yet, a moment longer: one is likely on its way.
+async fn end(phase: &mut watch::Receiver<Phase>, streams: &Streams, keep_alive: Duration) {
+    tokio::select! {
+        () = streams.unused_for(keep_alive) => {}
+        () = until_stopping(phase) => {
+            // Late is as good as never: the connection closes then.
+            let _ = tokio::time::timeout(FIRST_REQUEST, streams.first()).await;
+        }
+    }
+}
+
+/// Answers the requests of one connection.
+struct Client {
+    gateway: Arc<Gateway>,
+    pools: Arc<Pools>,
+    peer: Arc<Peer>,
+    streams: Arc<Streams>,
+    limits: http1_head::Limits,
+}
+
+impl Service<Request<Incoming>> for Client {
+    type Response = Response<Body<Stream>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let stream = self.streams.begin();
+        let (mut parts, body) = request.into_parts();
+        let refused = head::admit(&mut parts, &self.limits).err();
+        let request = Request::from_parts(parts, body);
+        let (gateway, pools, peer) = (
+            Arc::clone(&self.gateway),
+            Arc::clone(&self.pools),
+            Arc::clone(&self.peer),
+        );
+        Box::pin(async move { Ok(gateway.handle(request, &peer, refused, &pools, stream).await) })
+    }
+}

@@ -1,0 +1,5 @@
+//! HTTP/2 on clients' connections: its own clients, its own attacks, and the rules that hold as they do on HTTP/1.
+
+mod attacks;
+mod clients;
+mod play;
