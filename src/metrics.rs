@@ -29,6 +29,7 @@ pub struct Metrics {
     upstream_errors: Family<UpstreamLabels, Counter>,
     issuer_keys: Family<IssuerLabels, Gauge>,
     issuer_failures: Family<IssuerLabels, Gauge>,
+    refused_connections: Family<RefusedLabels, Counter>,
     /// Open client connections.
     pub connections: Gauge,
     /// Requests being answered.
@@ -75,6 +76,27 @@ struct UpstreamLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct IssuerLabels {
     issuer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    reason: RefusedConnection,
+}
+
+/// Why a connection was closed before its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedConnection {
+    /// It did not say in a PROXY header, or not in a valid one, whom it comes from.
+    ProxyProtocol,
+}
+
+impl EncodeLabelValue for RefusedConnection {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        match self {
+            Self::ProxyProtocol => "proxy_protocol",
+        }
+        .encode(encoder)
+    }
 }
 
 /// A method out of the registered ones; any other is `other`, so that clients can't make labels.
@@ -126,6 +148,7 @@ impl Metrics {
             upstream_errors: Family::default(),
             issuer_keys: Family::default(),
             issuer_failures: Family::default(),
+            refused_connections: Family::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             revocations: Gauge::default(),
@@ -191,7 +214,17 @@ impl Metrics {
             "Fetches of another issuer's keys that failed since the start",
             metrics.issuer_failures.clone(),
         );
+        registry.register(
+            "connections_refused",
+            "Connections that were closed before their first request",
+            metrics.refused_connections.clone(),
+        );
         metrics
+    }
+
+    /// Notes a connection that was closed before its first request.
+    pub fn refused_connection(&self, reason: RefusedConnection) {
+        self.refused_connections.get_or_create(&RefusedLabels { reason }).inc();
     }
 
     /// Brings up to date what is told of another issuer, which the configuration names.

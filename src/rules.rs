@@ -2,7 +2,8 @@
 //!
 //! [`path`] and [`host`] read a request target in the one way that the rest relies on, [`route`] finds the route,
 //! [`policy`] says who may pass, [`headers`] makes what the upstream and the client see. All of it runs once per proxied
-//! request, so nothing here allocates in the usual case, but for the header values that it must write.
+//! request, so nothing here allocates in the usual case, but for the header values that it must write. [`proxy_protocol`]
+//! runs once per connection.
 
 pub mod bearer;
 pub mod claim_path;
@@ -10,4 +11,5 @@ pub mod headers;
 pub mod host;
 pub mod path;
 pub mod policy;
+pub mod proxy_protocol;
 pub mod route;

@@ -13,6 +13,7 @@ mod head;
 mod http1;
 mod http2;
 mod prepare;
+mod proxy_protocol;
 mod sniff;
 mod worker;
 

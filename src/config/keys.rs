@@ -7,6 +7,7 @@
 mod gateway;
 mod http2;
 mod issuers;
+mod limits;
 mod routes;
 mod state;
 mod upstreams;
@@ -70,9 +71,11 @@ pub(super) enum Default {
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let state = state::KEYS.iter().chain(issuers::KEYS);
     let traffic = upstreams::KEYS.iter().chain(routes::KEYS);
-    gateway::LISTENERS
+    gateway::SERVER
         .iter()
+        .chain(limits::SERVER)
         .chain(http2::KEYS)
+        .chain(gateway::ADMIN)
         .chain(state)
         .chain(gateway::ENDPOINTS)
         .chain(traffic)

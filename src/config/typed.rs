@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use http2::Http2;
 pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;
-pub use server::Server;
+pub use server::{ProxyProtocol, Server};
 pub use upstream::{ServerAddress, Upstream};
 
 use crate::secret::Secret;

@@ -12,6 +12,7 @@ use super::sniff::{Sniffed, sniff};
 use super::worker::Shared;
 use super::{Phase, head, http1, http2};
 use crate::config;
+use crate::metrics::RefusedConnection;
 use crate::proxy::Peer;
 use crate::upstream::Pools;
 
@@ -55,22 +56,31 @@ pub(super) enum Speaks {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     shared: Shared,
     pools: Arc<Pools>,
-    phase: watch::Receiver<Phase>,
+    mut phase: watch::Receiver<Phase>,
 ) {
     // An answer is written whole: waiting for more to send with it only adds delay. It works without, too.
     let _ = stream.set_nodelay(true);
     let metrics = Arc::clone(shared.gateway.metrics());
     metrics.connections.inc();
-    let peer = Peer {
-        address: peer.ip().to_canonical(),
-        scheme: "http",
-    };
-    let speaks = shared.limits.plain;
-    established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
+    let address = peer.ip().to_canonical();
+    match shared.proxies.client(&mut stream, address, &mut phase).await {
+        Ok(address) => {
+            let peer = Peer {
+                address,
+                scheme: "http",
+            };
+            let speaks = shared.limits.plain;
+            established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
+        }
+        Err(error) => {
+            metrics.refused_connection(RefusedConnection::ProxyProtocol);
+            tracing::debug!(peer = %address, %error, "a connection was turned away");
+        }
+    }
     metrics.connections.dec();
 }
 

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::connection::{self, Limits};
+use super::proxy_protocol::Proxies;
 use super::{Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -25,6 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: Limits,
+    pub(super) proxies: Arc<Proxies>,
     room: Arc<Semaphore>,
 }
 
@@ -33,6 +35,7 @@ impl Shared {
         Self {
             gateway,
             limits: Limits::new(&config.server),
+            proxies: Arc::new(Proxies::new(&config.server)),
             room: Arc::new(Semaphore::new(config.server.max_connections)),
         }
     }

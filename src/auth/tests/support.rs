@@ -253,6 +253,7 @@ fn config(directory: &TempDir) -> Config {
                 max_send_buffer: 64 * 1024,
                 ping_interval: Duration::from_secs(30),
             },
+            proxy_protocol: config::ProxyProtocol::Off,
         },
         admin: config::Admin { listen: None },
         store: config::Store {

@@ -4,8 +4,8 @@ use super::Default::{Derived, Required, Unset, Value};
 use super::Kind::{Bool, Duration, Integer, Limit, List, OneOf, Size, Text};
 use super::{DAY, HOUR, KIB, Key, MIB, key, ms, secret};
 
-/// `[server]` and `[admin]`.
-pub(super) static LISTENERS: &[Key] = &[
+/// `[server]`, but for what [`limits`](super::limits) adds to it.
+pub(super) static SERVER: &[Key] = &[
     key(
         "server.listen",
         List("an IP address and port such as \"127.0.0.1:8080\" or \"[::]:80\""),
@@ -16,7 +16,7 @@ pub(super) static LISTENERS: &[Key] = &[
         "server.trusted_proxies",
         List("a network such as \"10.0.0.0/8\" or an IP address, never everybody (/0)"),
         Value("[]"),
-        "Peers whose `X-Forwarded-*` and `Forwarded` headers are believed.",
+        "Peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed.",
     ),
     key(
         "server.workers",
@@ -84,13 +84,15 @@ pub(super) static LISTENERS: &[Key] = &[
         Value("false"),
         "Whether clients without TLS may speak HTTP/2 at once (\"prior knowledge\"); with TLS, ALPN decides.",
     ),
-    key(
-        "admin.listen",
-        Text("an IP address and port such as \"127.0.0.1:9090\", or \"\" to turn it off"),
-        Value("\"127.0.0.1:9090\""),
-        "Where `/healthz`, `/readyz` and `/metrics` are served, never on the public listener; `\"\"` turns them off.",
-    ),
 ];
+
+/// `[admin]`.
+pub(super) static ADMIN: &[Key] = &[key(
+    "admin.listen",
+    Text("an IP address and port such as \"127.0.0.1:9090\", or \"\" to turn it off"),
+    Value("\"127.0.0.1:9090\""),
+    "Where `/healthz`, `/readyz` and `/metrics` are served, never on the public listener; `\"\"` turns them off.",
+)];
 
 /// `[auth]` to `[log]`.
 pub(super) static ENDPOINTS: &[Key] = &[

@@ -27,4 +27,5 @@ pub(in crate::config) struct Server {
     pub(in crate::config) max_connections: usize,
     pub(in crate::config) h2c: bool,
     pub(in crate::config) http2: super::Http2,
+    pub(in crate::config) proxy_protocol: String,
 }

@@ -2,6 +2,7 @@
 
 mod http2;
 mod issuers;
+mod limits;
 mod revocation;
 mod routes;
 mod rows;
@@ -32,6 +33,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     rows::ROWS
         .iter()
         .chain(revocation::ROWS)
+        .chain(limits::ROWS)
         .chain(issuers::ROWS)
         .chain(http2::ROWS)
         .chain(traffic)
@@ -42,6 +44,7 @@ fn beside(key: &str) -> &'static str {
     match key {
         "store.password" => MYSQL,
         "revocation.password" | "revocation.password_file" | "revocation.ca_file" | "revocation.prefix" => REDIS,
+        "server.proxy_protocol" => "trusted_proxies = \"10.0.0.0/8\"\n",
         "tokens.secret" => "algorithm = \"HS256\"\n",
         "clients[].id" => "secret = \"0123456789abcdef0123456789abcdef\"\n",
         "clients[].secret" | "clients[].secret_file" => "id = \"reports\"\n",

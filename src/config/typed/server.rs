@@ -10,7 +10,7 @@ use ipnet::IpNet;
 pub struct Server {
     /// Where the public listener binds. At least one, none twice. Port 0 asks the system for a free one.
     pub listen: Vec<SocketAddr>,
-    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed. Never a /0, nor networks that are one together.
+    /// Peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed. Never a /0, nor networks that are one together.
     pub trusted_proxies: Vec<IpNet>,
     /// Proxy worker threads (default: one per core). 1 to 1024.
     pub workers: usize,
@@ -37,4 +37,17 @@ pub struct Server {
     pub h2c: bool,
     /// What HTTP/2 may cost.
     pub http2: super::Http2,
+    /// Whether a PROXY header says who the client is (default: off).
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether a connection begins with a PROXY header. Only `trusted_proxies` may send one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// Never: one that comes is no HTTP.
+    Off,
+    /// Where one comes from a trusted proxy, it counts.
+    Optional,
+    /// Whoever sends none, or is not trusted, is turned away.
+    Required,
 }

@@ -21,8 +21,10 @@ pub(super) fn server(raw: &raw::Server, check: &mut Check<'_>) -> Option<typed::
             .allowed(format!("at most {}", units::show_size(raw.max_header_bytes)));
         check.conflict("server.max_target_bytes", "server.max_header_bytes", complaint);
     }
+    let proxy_protocol = proxy_protocol(raw, check);
     Some(typed::Server {
         listen: listen?,
+        proxy_protocol: proxy_protocol?,
         trusted_proxies: trusted_proxies?,
         workers: raw.workers.unwrap_or_else(cores),
         drain: raw.drain,
@@ -48,6 +50,22 @@ fn http2(raw: &raw::Http2) -> Option<typed::Http2> {
         max_send_buffer: usize::try_from(raw.max_send_buffer).ok()?,
         ping_interval: raw.ping_interval,
     })
+}
+
+fn proxy_protocol(raw: &raw::Server, check: &mut Check<'_>) -> Option<typed::ProxyProtocol> {
+    let mode = match raw.proxy_protocol.as_str() {
+        "required" => typed::ProxyProtocol::Required,
+        "optional" => typed::ProxyProtocol::Optional,
+        _ => typed::ProxyProtocol::Off,
+    };
+    if mode != typed::ProxyProtocol::Off && raw.trusted_proxies.is_empty() {
+        let complaint = Complaint::new("nobody may send a PROXY header")
+            .found(crate::config::tree::quote(&raw.proxy_protocol))
+            .allowed("only with the proxies' networks in server.trusted_proxies");
+        check.conflict("server.proxy_protocol", "server.trusted_proxies", complaint);
+        return None;
+    }
+    Some(mode)
 }
 
 fn listen(texts: &[String], check: &mut Check<'_>) -> Option<Vec<SocketAddr>> {

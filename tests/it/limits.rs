@@ -1,0 +1,3 @@
+//! Who a client is, and how much of the gateway it may take.
+
+mod proxy_protocol;
