@@ -70,9 +70,15 @@ struct Place<'a> {
 }
 
 impl Snapshot {
-    /// Builds what requests need from a validated configuration.
-    pub fn new(config: &Config, tokens: Arc<Tokens>, owned: Owned) -> Result<Self, InvalidProxy> {
-        let upstreams = Arc::new(Upstreams::new(&config.upstreams, None));
+    /// Builds what requests need from a validated configuration. Servers that `before` has as well stay what they are.
+    pub fn new(
+        config: &Config,
+        tokens: Arc<Tokens>,
+        owned: Owned,
+        before: Option<&Self>,
+    ) -> Result<Self, InvalidProxy> {
+        let before = before.map(|before| before.upstreams.as_ref());
+        let upstreams = Arc::new(Upstreams::new(&config.upstreams, before));
         Ok(Self {
             proxy: Proxy::new(config, tokens, Arc::clone(&upstreams))?,
             owned,
@@ -94,6 +100,17 @@ impl Gateway {
             clock,
             ids: RequestIds::new(),
         }
+    }
+
+    /// What requests are handled by that come now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Handles by this the requests that come from now on; those in flight finish as they began.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
     }
 
     /// The metrics.

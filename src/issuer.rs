@@ -26,6 +26,7 @@ use crate::time::Timestamp;
 pub use fetch::{FetchError, TlsError};
 pub use jwks::{Ignored, InvalidJwks, IssuerKeys};
 pub use key::{IssuerKey, WeakKey};
+pub use run::Fetching;
 pub use source::SourceError;
 
 use source::Source;
@@ -47,10 +48,16 @@ pub struct Issuers(Vec<Arc<Issuer>>);
 
 impl Issuers {
     /// The issuers of the configuration, without keys as yet, but for those whose keys are in a file: these are read
-    /// here. Nothing is fetched.
-    pub async fn new(configs: &[config::Issuer], now: Timestamp) -> Result<Self, InvalidIssuer> {
+    /// here. Nothing is fetched. One that is configured as it was in `before` stays what it is, with its keys; a file is
+    /// read again nevertheless.
+    pub async fn new(configs: &[config::Issuer], before: Option<&Self>, now: Timestamp) -> Result<Self, InvalidIssuer> {
         let mut issuers = Vec::new();
         for config in configs {
+            if let Some(same) = before.and_then(|before| before.iter().find(|issuer| issuer.config == *config)) {
+                same.ask_for_file();
+                issuers.push(Arc::clone(same));
+                continue;
+            }
             let invalid = |source| InvalidIssuer {
                 name: config.name.clone(),
                 source,
@@ -72,6 +79,12 @@ impl Issuers {
     pub fn find(&self, iss: &str, among: &[IssuerName]) -> Option<&Arc<Issuer>> {
         let issuer = self.0.iter().find(|issuer| issuer.config.issuer == iss)?;
         among.contains(&issuer.config.name).then_some(issuer)
+    }
+
+    /// Whether they are the same, none made anew.
+    #[must_use]
+    pub fn are_those_of(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(one, two)| Arc::ptr_eq(one, two))
     }
 
     /// Each of them.
@@ -119,6 +132,13 @@ impl Issuer {
             failures: AtomicU64::new(0),
             last_error: Mutex::new(None),
         })
+    }
+
+    /// Has the keys read again soon where they are in a file.
+    fn ask_for_file(&self) {
+        if let config::KeySource::File(_) = self.config.source {
+            self.wanted.notify_one();
+        }
     }
 
     /// What the configuration says of it.

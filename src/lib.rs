@@ -2,7 +2,7 @@
 //!
 //! The module map below is the architecture. Imports run downward only, which `tests/it/layers.rs` enforces:
 //!
-//! * L4, the process: [`cli`], [`server`], [`gateway`], [`admin`]
+//! * L4, the process: [`cli`], [`server`], [`gateway`], [`reload`], [`admin`]
 //! * L3, requests: [`auth`] (the endpoints that we own) and [`proxy`] (the pipeline), which never import each other
 //! * L2, resources: [`token`], [`issuer`], [`store`], [`upstream`], [`password`]
 //! * L1, rules without async or network: [`config`], [`rules`], [`problem`], [`metrics`]
@@ -30,4 +30,5 @@ pub mod proxy;
 pub mod admin;
 pub mod cli;
 pub mod gateway;
+pub mod reload;
 pub mod server;

@@ -30,6 +30,7 @@ pub struct Metrics {
     issuer_keys: Family<IssuerLabels, Gauge>,
     issuer_failures: Family<IssuerLabels, Gauge>,
     refused_connections: Family<RefusedLabels, Counter>,
+    config_reloads: Family<ReloadLabels, Counter>,
     /// Open client connections.
     pub connections: Gauge,
     /// Requests being answered.
@@ -48,6 +49,10 @@ pub struct Metrics {
     pub signing_key_age: Gauge<f64, AtomicU64>,
     /// How often signing keys could not be read, opened or made.
     pub key_failures: Counter,
+    /// Which configuration is in force: 1 at the start, one more with each reload that was taken.
+    pub config_generation: Gauge,
+    /// When it was taken, in seconds since 1970.
+    pub config_loaded: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -97,6 +102,11 @@ impl EncodeLabelValue for RefusedConnection {
         }
         .encode(encoder)
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
 }
 
 /// A method out of the registered ones; any other is `other`, so that clients can't make labels.
@@ -149,6 +159,7 @@ impl Metrics {
             issuer_keys: Family::default(),
             issuer_failures: Family::default(),
             refused_connections: Family::default(),
+            config_reloads: Family::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             revocations: Gauge::default(),
@@ -158,6 +169,8 @@ impl Metrics {
             signing_keys: Gauge::default(),
             signing_key_age: Gauge::default(),
             key_failures: Counter::default(),
+            config_generation: Gauge::default(),
+            config_loaded: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests answered", metrics.requests.clone());
@@ -219,6 +232,25 @@ impl Metrics {
             "Connections that were closed before their first request",
             metrics.refused_connections.clone(),
         );
+        registry.register(
+            "config_reloads",
+            "Changes of the configuration that were taken or refused",
+            metrics.config_reloads.clone(),
+        );
+        registry.register(
+            "config_generation",
+            "The configuration in force: 1 at the start, one more with each reload that was taken",
+            metrics.config_generation.clone(),
+        );
+        let (help, loaded) = (
+            "When the configuration in force was taken",
+            metrics.config_loaded.clone(),
+        );
+        registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded);
+        // Both are there from the start, so that the first refusal is a change that an alert sees.
+        for taken in [true, false] {
+            metrics.reloads(taken).inc_by(0);
+        }
         metrics
     }
 
@@ -237,6 +269,16 @@ impl Metrics {
         };
         set(&self.issuer_keys, i64::try_from(keys).ok());
         set(&self.issuer_failures, i64::try_from(failures).ok());
+    }
+
+    /// Notes a change of the configuration that was taken, or one that was refused.
+    pub fn reloaded(&self, taken: bool) {
+        self.reloads(taken).inc();
+    }
+
+    fn reloads(&self, taken: bool) -> Counter {
+        let result = if taken { "taken" } else { "refused" };
+        self.config_reloads.get_or_create_owned(&ReloadLabels { result })
     }
 
     /// Notes a request that was answered. `route` is the route's template, never the path.

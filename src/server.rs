@@ -1,6 +1,7 @@
 //! Listeners and connections: bind, accept, guard, serve, drain.
 //!
-//! [`start`] brings a gateway up and returns once it serves; [`Running::drain`] takes it down. Proxied requests are handled
+//! [`start`] brings a gateway up and returns once it serves; [`Running::reload`] changes its configuration,
+//! [`Running::drain`] takes it down. Proxied requests are handled
 //! by worker threads, each with a runtime, listeners and upstream connections of its own, so that nothing is handed from
 //! core to core. The database, the endpoints that we own and all background work live on the runtime that calls [`start`].
 
@@ -14,6 +15,8 @@ mod http1;
 mod http2;
 mod prepare;
 mod proxy_protocol;
+mod replace;
+mod room;
 mod sniff;
 mod worker;
 
@@ -21,16 +24,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::admin::{self, Readiness};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::issuer::Fetching;
 use crate::proxy::InvalidProxy;
-use crate::store::{Store, StoreError};
+use crate::reload::Reloads;
+use crate::store::StoreError;
 use crate::time::Clock;
+
+pub use replace::ReloadError;
+
+use prepare::Rooms;
+use worker::Shared;
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -99,13 +109,18 @@ async fn until_stopping(phase: &mut watch::Receiver<Phase>) {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
-    drain: Duration,
     phase: watch::Sender<Phase>,
     stop: watch::Sender<bool>,
     readiness: Arc<Readiness>,
     workers: Vec<JoinHandle<()>>,
     background: Vec<tokio::task::JoinHandle<()>>,
-    store: Store,
+    fetching: Fetching,
+    config: Config,
+    clock: Clock,
+    rooms: Rooms,
+    gateway: Arc<Gateway>,
+    shared: Arc<ArcSwap<Shared>>,
+    reloads: Arc<Reloads>,
 }
 
 /// Brings a gateway up: opens the store, loads (or, where the configuration lets it, makes) the keys, loads the revocations,
@@ -116,45 +131,56 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         Some(address) => Some(bind::bind_one(address).await?),
         None => None,
     };
-    let prepared = prepare::prepare(&config, &clock).await?;
+    let rooms = prepare::prepare(&config, &clock).await?;
+    let snapshot = rooms.snapshot(&config, &clock, None)?;
     let (stop, stopped) = watch::channel(false);
-    let background = prepared.spawn_background(&config, &clock, &stopped);
+    let background = rooms.spawn_background(&config, &clock, &stopped);
+    let mut fetching = Fetching::new(clock.clone());
+    fetching.follow(&rooms.issuers);
+    let reloads = Arc::new(Reloads::new(clock.now()));
     let readiness = Arc::new(Readiness::new(
-        Arc::clone(&prepared.blocklist),
-        Arc::clone(&prepared.tokens),
-        prepared.keyring.clone(),
-        Arc::clone(&prepared.issuers),
+        Arc::clone(&rooms.blocklist),
+        rooms.keyring.clone(),
+        Arc::clone(&rooms.tokens),
+        Arc::clone(&rooms.issuers),
+        Arc::clone(&reloads),
         clock.clone(),
     ));
     let gateway = Arc::new(Gateway::new(
-        prepared.snapshot,
+        snapshot,
         Arc::new(crate::metrics::Metrics::new()),
-        clock,
+        clock.clone(),
     ));
+    let shared = Shared::new(Arc::clone(&gateway), &config);
+    let shared = Arc::new(ArcSwap::from_pointee(shared));
 
     let mut running = Running {
         addresses: bound.addresses,
         admin: None,
-        drain: config.server.drain,
         phase: watch::channel(Phase::Serving).0,
         stop,
         readiness: Arc::clone(&readiness),
         workers: Vec::new(),
         background,
-        store: prepared.store,
+        fetching,
+        config,
+        clock,
+        rooms,
+        gateway,
+        shared,
+        reloads,
     };
     if let Some(listener) = admin_listener {
         running.admin = listener.local_addr().ok();
         running.background.push(tokio::spawn(admin::serve(
             listener,
             readiness,
-            Arc::clone(gateway.metrics()),
+            Arc::clone(running.gateway.metrics()),
             stopped,
         )));
     }
-    let shared = worker::Shared::new(gateway, &config);
     for (index, listeners) in bound.per_worker.into_iter().enumerate() {
-        let (shared, phase) = (shared.clone(), running.phase.subscribe());
+        let (shared, phase) = (Arc::clone(&running.shared), running.phase.subscribe());
         let thread = std::thread::Builder::new().name(format!("doorward-worker-{index}"));
         running.workers.push(
             thread
@@ -191,16 +217,19 @@ impl Running {
                 let _ = worker.join();
             }
         });
-        let finished = tokio::time::timeout(self.drain, &mut joined).await.is_ok();
+        let finished = tokio::time::timeout(self.config.server.drain, &mut joined)
+            .await
+            .is_ok();
         if !finished {
             phase.send_replace(Phase::Ending);
             let _ = joined.await;
         }
         self.stop.send_replace(true);
+        drop(self.fetching);
         for task in self.background {
             let _ = task.await;
         }
-        self.store.close().await;
+        self.rooms.store.close().await;
         finished
     }
 }

@@ -92,39 +92,72 @@ pub fn revoke_until(now: Timestamp) -> Timestamp {
 #[derive(Debug)]
 pub struct Tokens {
     settings: Settings,
-    keys: ArcSwap<KeySet>,
-    cache: Cache,
+    keys: Arc<ArcSwap<KeySet>>,
+    cache: Arc<Cache>,
     revocations: Arc<Blocklist>,
     /// Told when a key is missed.
-    wanted: Notify,
+    wanted: Arc<Notify>,
     issuers: Arc<Issuers>,
 }
 
 /// What of `[tokens]` is needed to issue and verify.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Settings {
     issuer: String,
     audience: String,
     access_ttl: Duration,
     leeway: Duration,
+    cache_capacity: u64,
+}
+
+impl Settings {
+    fn new(config: &config::Tokens) -> Self {
+        Self {
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            access_ttl: config.access_ttl.min(MAX_ACCESS_TTL),
+            leeway: config.leeway.min(MAX_LEEWAY),
+            cache_capacity: config.cache_capacity,
+        }
+    }
+
+    fn cache(&self) -> Arc<Cache> {
+        Arc::new(Cache::new(self.cache_capacity, self.leeway))
+    }
 }
 
 impl Tokens {
     /// Puts the parts together. The cache of verified tokens starts empty.
     #[must_use]
     pub fn new(config: &config::Tokens, keys: KeySet, revocations: Arc<Blocklist>) -> Self {
+        let settings = Settings::new(config);
         Self {
-            settings: Settings {
-                issuer: config.issuer.clone(),
-                audience: config.audience.clone(),
-                access_ttl: config.access_ttl.min(MAX_ACCESS_TTL),
-                leeway: config.leeway.min(MAX_LEEWAY),
-            },
-            keys: ArcSwap::from_pointee(keys),
-            cache: Cache::new(config.cache_capacity, config.leeway),
+            cache: settings.cache(),
+            settings,
+            keys: Arc::new(ArcSwap::from_pointee(keys)),
             revocations,
-            wanted: Notify::new(),
+            wanted: Arc::default(),
             issuers: Arc::default(),
+        }
+    }
+
+    /// The same keys, now and as they change, and the same revocations under other settings. What was verified before is
+    /// remembered only where it would be judged no differently.
+    #[must_use]
+    pub fn renewed(&self, config: &config::Tokens, issuers: Arc<Issuers>) -> Self {
+        let settings = Settings::new(config);
+        let cache = if settings == self.settings && issuers.are_those_of(&self.issuers) {
+            Arc::clone(&self.cache)
+        } else {
+            settings.cache()
+        };
+        Self {
+            settings,
+            keys: Arc::clone(&self.keys),
+            cache,
+            revocations: Arc::clone(&self.revocations),
+            wanted: Arc::clone(&self.wanted),
+            issuers,
         }
     }
 
@@ -282,6 +315,12 @@ impl Tokens {
         let keys = self.keys.load();
         let key = keys.in_force(now, |key| !self.is_key_revoked(key))?;
         Some((key.algorithm(), key.not_before()))
+    }
+
+    /// Whether a key signs, or soon will, whose public half verifies assertions.
+    #[must_use]
+    pub fn can_assert(&self, now: Timestamp) -> bool {
+        self.keys.load().can_assert(now)
     }
 
     /// Asserts to an upstream, called `audience`, who a request comes from that may pass: a JWT signed by a key in

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 
 use crate::issuer::Issuers;
 use crate::metrics::Metrics;
-use crate::time::Clock;
+use crate::reload::Reloads;
+use crate::time::{Clock, Timestamp};
 use crate::token::{Blocklist, Freshness, Keyring, Tokens};
 
 /// Knows what readiness depends on.
@@ -15,9 +17,16 @@ use crate::token::{Blocklist, Freshness, Keyring, Tokens};
 pub struct Readiness {
     draining: AtomicBool,
     blocklist: Arc<Blocklist>,
-    tokens: Arc<Tokens>,
     keyring: Option<Arc<Keyring>>,
+    reloads: Arc<Reloads>,
     clock: Clock,
+    /// What a reload replaces.
+    current: ArcSwap<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    tokens: Arc<Tokens>,
     issuers: Arc<Issuers>,
 }
 
@@ -27,6 +36,16 @@ pub(super) struct Report {
     pub(super) ready: bool,
     /// Why not, or what is not as it should be; empty when all is well.
     reasons: Vec<String>,
+    config: InForce,
+}
+
+/// The configuration in force.
+#[derive(Debug, Serialize)]
+struct InForce {
+    /// 1 at the start, one more with each that was taken since.
+    generation: u64,
+    /// RFC 3339.
+    loaded_at: String,
 }
 
 impl Readiness {
@@ -34,19 +53,25 @@ impl Readiness {
     #[must_use]
     pub fn new(
         blocklist: Arc<Blocklist>,
-        tokens: Arc<Tokens>,
         keyring: Option<Arc<Keyring>>,
+        tokens: Arc<Tokens>,
         issuers: Arc<Issuers>,
+        reloads: Arc<Reloads>,
         clock: Clock,
     ) -> Self {
         Self {
             draining: AtomicBool::new(false),
             blocklist,
-            tokens,
             keyring,
+            reloads,
             clock,
-            issuers,
+            current: ArcSwap::from_pointee(Current { tokens, issuers }),
         }
+    }
+
+    /// From now on these are in force.
+    pub fn follow(&self, tokens: Arc<Tokens>, issuers: Arc<Issuers>) {
+        self.current.store(Arc::new(Current { tokens, issuers }));
     }
 
     /// From now on not ready: the gateway is going down.
@@ -80,13 +105,25 @@ impl Readiness {
             reasons.push(format!("the signing keys can't all be kept up to date: {trouble}"));
         }
         // Nothing else suffers when another issuer is down: it is said, and requests go on.
-        for issuer in self.issuers.iter() {
+        for issuer in self.current.load().issuers.iter() {
             if let Some(error) = issuer.last_error() {
                 let name = &issuer.config().name;
                 reasons.push(format!("the keys of the issuer {name} can't be fetched: {error}"));
             }
         }
-        Report { ready, reasons }
+        // The configuration that is in force goes on: no reason not to be ready.
+        let in_force = self.reloads.in_force();
+        if let Some(why) = in_force.refused {
+            reasons.push(format!("the configuration was changed and is not taken: {why}"));
+        }
+        Report {
+            ready,
+            reasons,
+            config: InForce {
+                generation: in_force.generation,
+                loaded_at: in_force.loaded_at.to_string(),
+            },
+        }
     }
 
     /// Brings the gauges up to date that are only read here.
@@ -97,9 +134,17 @@ impl Readiness {
         if let Freshness::Fresh { age } | Freshness::Stale { age } = self.blocklist.status() {
             metrics.revocations_age.set(age.as_secs_f64());
         }
-        for issuer in self.issuers.iter() {
+        let current = self.current.load();
+        for issuer in current.issuers.iter() {
             metrics.issuer(issuer.config().name.as_str(), issuer.held(), issuer.failures());
         }
+        let in_force = self.reloads.in_force();
+        metrics
+            .config_generation
+            .set(i64::try_from(in_force.generation).unwrap_or(i64::MAX));
+        metrics
+            .config_loaded
+            .set(in_force.loaded_at.since(Timestamp::from_unix_ms(0)).as_secs_f64());
         // The list counts from its start, as the counter does.
         let restored = self.blocklist.restored();
         metrics
@@ -107,13 +152,13 @@ impl Readiness {
             .inc_by(restored.saturating_sub(metrics.revocations_restored.get()));
         metrics
             .tokens_remembered
-            .set(i64::try_from(self.tokens.remembered()).unwrap_or(i64::MAX));
+            .set(i64::try_from(current.tokens.remembered()).unwrap_or(i64::MAX));
         metrics
             .signing_keys
-            .set(i64::try_from(self.tokens.key_count()).unwrap_or(i64::MAX));
+            .set(i64::try_from(current.tokens.key_count()).unwrap_or(i64::MAX));
         if let Some(keyring) = &self.keyring {
             let now = self.clock.now();
-            if let Some((_, since)) = self.tokens.signing_with(now) {
+            if let Some((_, since)) = current.tokens.signing_with(now) {
                 metrics.signing_key_age.set(now.since(since).as_secs_f64());
             }
             metrics

@@ -190,7 +190,7 @@ async fn issuers(config: &Config, now: Timestamp) -> Vec<(&'static str, Finding)
     if config.issuers.is_empty() {
         return Vec::new();
     }
-    let issuers = match Issuers::new(&config.issuers, now).await {
+    let issuers = match Issuers::new(&config.issuers, None, now).await {
         Ok(issuers) => issuers,
         Err(error) => return vec![("issuer", Err(error.into()))],
     };

@@ -88,8 +88,12 @@ impl Globals {
 
     /// Loads and validates the configuration.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        let sources = Sources::from_process(self.file.clone(), self.set.clone());
-        config::load(&sources).map_err(Failure::from)
+        config::load(&self.sources()).map_err(Failure::from)
+    }
+
+    /// What the configuration is loaded from.
+    pub(super) fn sources(&self) -> Sources {
+        Sources::from_process(self.file.clone(), self.set.clone())
     }
 }
 

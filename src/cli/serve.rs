@@ -1,4 +1,5 @@
-//! `doorward serve`: runs the gateway until it is told to stop, then lets requests in flight finish.
+//! `doorward serve`: runs the gateway until it is told to stop, then lets requests in flight finish. SIGHUP has it read
+//! its configuration again.
 
 mod announce;
 
@@ -10,8 +11,8 @@ use self::announce::Announcement;
 use super::failure::Failure;
 use super::globals::Globals;
 use super::logging;
-use crate::config::Config;
-use crate::server;
+use crate::config::{self, Config};
+use crate::server::{self, Running};
 use crate::time::Clock;
 
 pub(super) fn run(globals: &Globals) -> Result<(), Failure> {
@@ -48,9 +49,9 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
     let mut signals = Signals::listen()?;
     raise_open_files();
     let announcement = Announcement::new(&config, globals);
-    let running = tokio::select! {
+    let mut running = tokio::select! {
         biased;
-        name = signals.next() => {
+        name = signals.stop.next() => {
             tracing::info!(signal = name, "stopped before the start was complete");
             return Ok(());
         }
@@ -58,7 +59,7 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
     };
     announcement.print(running.addresses(), running.admin_address(), style);
 
-    let name = signals.next().await;
+    let name = serve_until_stopped(&mut running, &mut signals, globals).await;
     tracing::info!(
         signal = name,
         "draining: requests in flight may finish; a second signal ends them"
@@ -72,15 +73,51 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
             }
             Ok(())
         }
-        name = signals.next() => {
+        name = signals.stop.next() => {
             tracing::warn!(signal = name, "stopped at once: requests in flight were cut off");
             Err(Failure::Reported)
         }
     }
 }
 
-/// The signals that ask the process to end.
+/// Reloads when asked to, until a signal says to stop, and names that one.
+async fn serve_until_stopped(running: &mut Running, signals: &mut Signals, globals: &Globals) -> &'static str {
+    loop {
+        tokio::select! {
+            biased;
+            name = signals.stop.next() => return name,
+            _ = signals.reload.recv() => {}
+        }
+        tracing::debug!("the configuration is read again");
+        // Given up for a signal to stop, a reload has changed nothing.
+        tokio::select! {
+            biased;
+            name = signals.stop.next() => return name,
+            () = reload(running, globals) => {}
+        }
+    }
+}
+
+/// Reads the configuration as it was read at the start, and puts it in force if it can be.
+async fn reload(running: &mut Running, globals: &Globals) {
+    let sources = globals.sources();
+    match tokio::task::spawn_blocking(move || config::load(&sources)).await {
+        Ok(loaded) => {
+            // What became of it is in the log already.
+            let _ = running.reload(loaded.map(|loaded| loaded.config)).await;
+        }
+        Err(error) => tracing::error!(%error, "the configuration can't be read again"),
+    }
+}
+
+/// The signals that are for us. From when they are listened for, none of them ends the process by itself.
 struct Signals {
+    stop: StopSignals,
+    reload: Signal,
+}
+
+/// Those that ask the process to end.
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -89,11 +126,16 @@ impl Signals {
     fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            stop: StopSignals {
+                terminate: listen(SignalKind::terminate())?,
+                interrupt: listen(SignalKind::interrupt())?,
+            },
+            reload: listen(SignalKind::hangup())?,
         })
     }
+}
 
+impl StopSignals {
     /// Waits for the next one and names it.
     async fn next(&mut self) -> &'static str {
         tokio::select! {

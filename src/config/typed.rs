@@ -67,7 +67,7 @@ pub struct Admin {
 }
 
 /// `[store]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Store {
     /// Which database, and where.
     pub backend: Backend,
@@ -88,7 +88,7 @@ pub struct Store {
 }
 
 /// Which database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Backend {
     /// A file, made when it is not there. The path is absolute or relative to the working directory.
     Sqlite(PathBuf),
@@ -97,7 +97,7 @@ pub enum Backend {
 }
 
 /// How to reach MySQL or MariaDB.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MySql {
     /// Host name or address (default `localhost`).
     pub host: String,
@@ -133,7 +133,7 @@ pub enum MySqlTls {
 }
 
 /// `[keys]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Keys {
     /// The master key: 32 bytes in hex (64 digits) or base64 in this file. On SQLite it is made there when it is
     /// missing. Default: `master.key` in the directory of the SQLite file; on MySQL `data/master.key` beside the config
@@ -174,7 +174,7 @@ pub struct Tokens {
 }
 
 /// `[revocation]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Revocation {
     /// How often new revocations are asked for (default 500 ms; 10 ms to 1 min). RFC 7009 leaves the delay open.
     pub poll_interval: Duration,
@@ -200,7 +200,7 @@ pub enum OnStale {
 }
 
 /// `[passwords]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passwords {
     /// bcrypt's cost (default 12; 4 to 16): each step doubles the time of one hash.
     pub bcrypt_cost: u32,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::jwks::{self, IssuerKeys};
@@ -19,20 +19,45 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many requests wait for one fetch at the most; the others are answered by what is known.
 const MAX_WAITING: usize = 64;
 
-impl Issuers {
-    /// Starts to fetch the keys of each, until `stop` says true or its sender is gone.
+/// The tasks that fetch keys, one for each issuer. Dropping this ends them.
+#[derive(Debug)]
+pub struct Fetching {
+    clock: Clock,
+    tasks: Vec<(Arc<Issuer>, Task)>,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Fetching {
+    /// No task as yet.
     #[must_use]
-    pub fn spawn(&self, clock: &Clock, stop: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
-        let each = self.iter().map(|issuer| {
-            let (issuer, clock, mut stop) = (Arc::clone(issuer), clock.clone(), stop.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => {}
-                    () = issuer.keep_fetching(&clock) => {}
-                }
-            })
-        });
-        each.collect()
+    pub const fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Fetches for these from now on: tasks of issuers that stay go on, those of others end.
+    pub fn follow(&mut self, issuers: &Issuers) {
+        self.tasks
+            .retain(|(issuer, _)| issuers.iter().any(|stays| Arc::ptr_eq(stays, issuer)));
+        for issuer in issuers.iter() {
+            if self.tasks.iter().any(|(known, _)| Arc::ptr_eq(known, issuer)) {
+                continue;
+            }
+            let (fetched, clock) = (Arc::clone(issuer), self.clock.clone());
+            let task = tokio::spawn(async move { fetched.keep_fetching(&clock).await });
+            self.tasks.push((Arc::clone(issuer), Task(task)));
+        }
     }
 }
 

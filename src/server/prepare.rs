@@ -12,23 +12,25 @@ use crate::config::Config;
 use crate::gateway::{Owned, Snapshot};
 use crate::issuer::Issuers;
 use crate::password::Hasher;
+use crate::proxy::InvalidProxy;
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
 use crate::token::{Blocklist, KeySet, Keyring, MasterKey, Tokens, ensure_first_key, load_or_create_master_key};
 
-/// The rooms, ready.
-pub(super) struct Prepared {
-    pub(super) snapshot: Snapshot,
+/// The rooms, ready. Of these a reload replaces the tokens' settings, the issuers and the hasher; the rest stays.
+#[derive(Clone, Debug)]
+pub(super) struct Rooms {
     pub(super) store: Store,
     pub(super) tokens: Arc<Tokens>,
     pub(super) blocklist: Arc<Blocklist>,
     /// `None` with a shared secret, which nothing replaces.
     pub(super) keyring: Option<Arc<Keyring>>,
     pub(super) issuers: Arc<Issuers>,
+    hasher: Hasher,
 }
 
 /// Opens, loads and builds, in the order in which one needs the other.
-pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, StartError> {
+pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Rooms, StartError> {
     let now = clock.now();
     let store = Store::connect(&config.store).await?;
     if config.store.migrate_on_start {
@@ -41,29 +43,64 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, 
     let blocklist = Arc::new(Blocklist::new(&config.revocation));
     let known = blocklist.load(&store, now).await?;
     tracing::debug!(known, "revocations loaded");
-    let issuers = Arc::new(Issuers::new(&config.issuers, now).await?);
+    let issuers = Arc::new(Issuers::new(&config.issuers, None, now).await?);
     let tokens = Tokens::new(&config.tokens, keys, Arc::clone(&blocklist));
     let tokens = Arc::new(tokens.with_issuers(Arc::clone(&issuers)));
     warn_of_another_algorithm(config, &tokens, now);
-    let state = AuthState {
-        store: store.clone(),
-        tokens: Arc::clone(&tokens),
-        blocklist: Arc::clone(&blocklist),
-        hasher: Hasher::new(&config.passwords),
-        config: Arc::new(config.clone()),
-        clock: clock.clone(),
-    };
-    let templates = auth::openapi(&config.auth.path).paths.paths.into_keys();
-    let owned = Owned::new(auth::router(state), Handle::current(), &config.auth.path, templates);
-    let snapshot = Snapshot::new(config, Arc::clone(&tokens), owned)?;
-    Ok(Prepared {
-        snapshot,
+    Ok(Rooms {
         store,
         tokens,
         blocklist,
         keyring,
         issuers,
+        hasher: Hasher::new(&config.passwords),
     })
+}
+
+impl Rooms {
+    /// The rooms for `next` in place of `config`. Asks no database and no network.
+    pub(super) async fn renewed(&self, config: &Config, next: &Config, now: Timestamp) -> Result<Self, StartError> {
+        let issuers = Arc::new(Issuers::new(&next.issuers, Some(&self.issuers), now).await?);
+        if asserts(next) && next.tokens.secret.is_none() && !self.tokens.can_assert(now) {
+            return Err(StartError::NoPublishedKey);
+        }
+        let hasher = if config.passwords == next.passwords {
+            self.hasher.clone()
+        } else {
+            Hasher::new(&next.passwords)
+        };
+        Ok(Self {
+            tokens: Arc::new(self.tokens.renewed(&next.tokens, Arc::clone(&issuers))),
+            issuers,
+            hasher,
+            ..self.clone()
+        })
+    }
+
+    /// All that a request needs.
+    pub(super) fn snapshot(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        before: Option<&Snapshot>,
+    ) -> Result<Snapshot, InvalidProxy> {
+        let state = AuthState {
+            store: self.store.clone(),
+            tokens: Arc::clone(&self.tokens),
+            blocklist: Arc::clone(&self.blocklist),
+            hasher: self.hasher.clone(),
+            config: Arc::new(config.clone()),
+            clock: clock.clone(),
+        };
+        let templates = auth::openapi(&config.auth.path).paths.paths.into_keys();
+        let owned = Owned::new(auth::router(state), Handle::current(), &config.auth.path, templates);
+        Snapshot::new(config, Arc::clone(&self.tokens), owned, before)
+    }
+}
+
+/// Whether an upstream is to get assertions.
+fn asserts(config: &Config) -> bool {
+    config.routes.iter().any(|route| route.assertion)
 }
 
 /// The algorithm of the configuration is that of keys that are made: those that are there stay what they are.
@@ -91,10 +128,9 @@ async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<(Option<
         MasterKey::load(&config.keys.master_key_file)?
     };
     let (keyring, keys) = Keyring::load(store, master, &config.keys, config.tokens.algorithm, now).await?;
-    let asserts = config.routes.iter().any(|route| route.assertion);
     if keys.is_empty() {
         Err(StartError::NoKey)
-    } else if asserts && !keys.can_assert(now) {
+    } else if asserts(config) && !keys.can_assert(now) {
         // The keys are older than the configuration, which asks for an algorithm that has one.
         Err(StartError::NoPublishedKey)
     } else {
@@ -102,15 +138,14 @@ async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<(Option<
     }
 }
 
-impl Prepared {
-    /// Starts what goes on in the background until told to stop.
+impl Rooms {
+    /// Starts what goes on in the background until told to stop, whatever is reloaded.
     pub(super) fn spawn_background(
         &self,
         config: &Config,
         clock: &Clock,
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
-        let fetching = self.issuers.spawn(clock, stop);
         let polling = Arc::clone(&self.blocklist).run(self.store.clone(), clock.clone(), stop.clone());
         let keyring = self.keyring.as_ref().map(|keyring| {
             let (store, tokens) = (self.store.clone(), Arc::clone(&self.tokens));
@@ -128,7 +163,6 @@ impl Prepared {
         };
         let mut tasks = vec![tokio::spawn(polling), tokio::spawn(cleaning)];
         tasks.extend(keyring);
-        tasks.extend(fetching);
         tasks
     }
 }

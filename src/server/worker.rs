@@ -5,12 +5,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::connection::{self, Limits};
 use super::proxy_protocol::Proxies;
+use super::room::{Room, Seat};
 use super::{Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -21,13 +23,13 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be accepted (file descriptors are used up, for example).
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the workers of one gateway share.
+/// What the workers of one gateway share. A connection keeps what was there when it was made.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: Limits,
     pub(super) proxies: Arc<Proxies>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
 }
 
 impl Shared {
@@ -36,13 +38,24 @@ impl Shared {
             gateway,
             limits: Limits::new(&config.server),
             proxies: Arc::new(Proxies::new(&config.server)),
-            room: Arc::new(Semaphore::new(config.server.max_connections)),
+            room: Room::new(config.server.max_connections),
+        }
+    }
+
+    /// The same for connections that are made under another configuration.
+    pub(super) fn renewed(&self, config: &Config) -> Self {
+        self.room.resize(config.server.max_connections);
+        Self {
+            gateway: Arc::clone(&self.gateway),
+            limits: Limits::new(&config.server),
+            proxies: Arc::new(Proxies::new(&config.server)),
+            room: Arc::clone(&self.room),
         }
     }
 }
 
 /// Serves until told to stop; returns when all connections are closed.
-pub(super) fn run(listeners: Vec<TcpListener>, shared: &Shared, mut phase: watch::Receiver<Phase>) {
+pub(super) fn run(listeners: Vec<TcpListener>, shared: &Arc<ArcSwap<Shared>>, mut phase: watch::Receiver<Phase>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -59,7 +72,7 @@ pub(super) fn run(listeners: Vec<TcpListener>, shared: &Shared, mut phase: watch
                 Ok(listener) => {
                     let task = Accept {
                         listener,
-                        shared: shared.clone(),
+                        shared: Arc::clone(shared),
                         pools: Arc::clone(&pools),
                         phase: phase.clone(),
                         alive: alive.clone(),
@@ -88,7 +101,7 @@ pub(super) fn run(listeners: Vec<TcpListener>, shared: &Shared, mut phase: watch
 /// The loop of one listener.
 struct Accept {
     listener: tokio::net::TcpListener,
-    shared: Shared,
+    shared: Arc<ArcSwap<Shared>>,
     pools: Arc<Pools>,
     phase: watch::Receiver<Phase>,
     alive: mpsc::Sender<Infallible>,
@@ -107,12 +120,13 @@ impl Accept {
                 Ok((stream, peer)) => {
                     // At the limit nothing more is accepted: clients wait here, and in the kernel's queue, instead of
                     // being turned away. On the way down there is always room for those who are here.
-                    let room = tokio::select! {
+                    let room = Arc::clone(&self.shared.load().room);
+                    let seat = tokio::select! {
                         biased;
-                        room = Arc::clone(&self.shared.room).acquire_owned() => room.ok(),
+                        seat = room.seat() => seat,
                         () = until_stopping(&mut phase) => None,
                     };
-                    self.serve(stream, peer, room);
+                    self.serve(stream, peer, seat);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
@@ -133,18 +147,18 @@ impl Accept {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, room: Option<tokio::sync::OwnedSemaphorePermit>) {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, seat: Option<Seat>) {
         let served = connection::serve(
             stream,
             peer,
-            self.shared.clone(),
+            self.shared.load().as_ref().clone(),
             Arc::clone(&self.pools),
             self.phase.clone(),
         );
         let alive = self.alive.clone();
         tokio::spawn(async move {
             served.await;
-            drop((room, alive));
+            drop((seat, alive));
         });
     }
 }

@@ -43,6 +43,8 @@ mod readme;
 #[cfg(test)]
 mod redis;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod steady;
 #[cfg(test)]
 mod store;

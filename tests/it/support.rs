@@ -13,6 +13,7 @@ pub(crate) mod tools;
 pub(crate) mod upstream;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use account::Account;
@@ -46,6 +47,16 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
 /// `Some(())` when true: for conditions of [`eventually`] that have no value.
 pub(crate) fn when(condition: bool) -> Option<()> {
     condition.then_some(())
+}
+
+/// The value of a metric on a private listener, by its name with labels.
+pub(crate) async fn metric(http: &reqwest::Client, admin: SocketAddr, name: &str) -> Option<f64> {
+    let text = http.get(format!("http://{admin}/metrics")).send().await.ok()?;
+    let text = text.text().await.ok()?;
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next()?.parse().ok()
 }
 
 /// Gives the future's value; panics with `what` when there is none by [`DEADLINE`].

@@ -8,7 +8,7 @@ use crate::id::IssuerName;
 use crate::rules::claim_path::ClaimPath;
 
 /// `[[issuers]]`: somebody else whose tokens are accepted on the routes that name it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     /// What routes and upstreams call it. No other issuer is called so.
     pub name: IssuerName,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::secret::Secret;
 
 /// Where revocations are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Revocations {
     /// In the database, beside the users.
     Database,
@@ -14,7 +14,7 @@ pub enum Revocations {
 }
 
 /// How to reach Redis, and what its keys begin with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Redis {
     /// Host name or address (default `localhost`).
     pub host: String,

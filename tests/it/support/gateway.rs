@@ -165,6 +165,23 @@ impl TestGateway {
         self.dir.path().join(name)
     }
 
+    /// Puts this configuration in place of the one before, as SIGHUP does with a changed file. The error is what the log says.
+    pub(crate) async fn reload(&mut self, toml: &str) -> Result<u64, String> {
+        let toml = complete(toml, self.database.as_deref());
+        let loaded = doorward::config::parse(&toml, self.dir.path());
+        let running = self.running.as_mut().expect("the gateway runs");
+        let reloaded = super::within("reload", running.reload(loaded)).await;
+        if reloaded.is_ok() {
+            self.toml = toml;
+        }
+        reloaded.map_err(|error| error.to_string())
+    }
+
+    /// The value of a metric, by its name with labels.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        super::metric(&self.http, self.admin, name).await
+    }
+
     /// Stops the gateway and starts it again: all that it held in memory is gone. It listens on other ports then.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -40,13 +40,8 @@ impl Process {
     pub(crate) async fn serve(toml: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let (address, admin) = (free_address(), free_address());
-        let mut config: Table = complete(toml, None).parse().expect("what was written can be parsed");
-        for (section, address) in [("server", address), ("admin", admin)] {
-            config[section]["listen"] = address.to_string().into();
-        }
-        let text = toml::to_string(&config).expect("what was parsed can be written");
         let file = dir.path().join("gateway.toml");
-        std::fs::write(&file, text).expect("the folder takes a file");
+        std::fs::write(&file, text(toml, address, admin)).expect("the folder takes a file");
         let log = File::create(dir.path().join("log")).expect("the folder takes a file");
         // The usual limit is about what a test uses at the most: with less, one sees whether it is raised.
         let mut child = doorward_with_open_files(128)
@@ -73,6 +68,42 @@ impl Process {
             admin,
             dir,
         }
+    }
+
+    /// Writes this configuration in place of the one before, in one step.
+    pub(crate) fn rewrite(&self, toml: &str) {
+        let text = text(toml, self.address, self.admin);
+        let next = self.dir.path().join("gateway.toml.next");
+        std::fs::write(&next, text).expect("the folder takes a file");
+        std::fs::rename(&next, self.config_file()).expect("a file can be replaced");
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.dir.path().join("gateway.toml")
+    }
+
+    /// Writes this configuration, has it read, and waits until it is in force.
+    pub(crate) async fn reload(&self, toml: &str) {
+        let before = self.generation().await;
+        self.rewrite(toml);
+        self.signal("HUP").await;
+        eventually(DEADLINE, "the configuration is in force", || async {
+            when(self.generation().await > before)
+        })
+        .await;
+    }
+
+    /// Which configuration is in force.
+    pub(crate) async fn generation(&self) -> u64 {
+        self.ready().await["config"]["generation"].as_u64().expect("a number")
+    }
+
+    /// What `/readyz` says.
+    pub(crate) async fn ready(&self) -> serde_json::Value {
+        let probe = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let answer = probe.get(format!("http://{}/readyz", self.admin)).send().await;
+        answer.expect("an answer").json().await.expect("JSON")
     }
 
     /// The process id.
@@ -124,6 +155,15 @@ pub(crate) async fn limit_files(process: u32, bytes: Option<u64>) {
         .arg(format!("--pid={process}"))
         .arg(format!("--fsize={limit}:unlimited"));
     super::tools::stdout_of(prlimit).await;
+}
+
+/// The configuration with these listeners, the rest filled in.
+fn text(toml: &str, address: SocketAddr, admin: SocketAddr) -> String {
+    let mut config: Table = complete(toml, None).parse().expect("what was written can be parsed");
+    for (section, address) in [("server", address), ("admin", admin)] {
+        config[section]["listen"] = address.to_string().into();
+    }
+    toml::to_string(&config).expect("what was parsed can be written")
 }
 
 fn read_log(dir: &Path) -> String {

@@ -1,0 +1,94 @@
+//! [`Running::reload`]: another configuration in place of the one in force, as a whole or not at all.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Running, StartError};
+use crate::config::{Config, ConfigErrors};
+use crate::reload::needs_restart;
+
+/// Why a configuration is not taken. The one before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// Something in it needs a restart.
+    #[error(transparent)]
+    NeedsRestart(#[from] NeedsRestart),
+    /// It is valid, but what it asks for can't be done.
+    #[error(transparent)]
+    Unusable(#[from] StartError),
+}
+
+/// The keys that differ and that only a restart changes.
+#[derive(Debug, thiserror::Error)]
+pub struct NeedsRestart(pub Vec<&'static str>);
+
+impl fmt::Display for NeedsRestart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "another {} needs a restart", self.0.join(", "))
+    }
+}
+
+impl Running {
+    /// Puts a configuration in force, or says in the log, in readiness and in the metrics why not; gives the generation
+    /// that is in force then. Requests in flight finish under the configuration that they began with. Nothing has happened
+    /// yet when this is given up before it is done. Neither the database nor the network is asked.
+    pub async fn reload(&mut self, loaded: Result<Config, ConfigErrors>) -> Result<u64, ReloadError> {
+        let taken = match loaded {
+            Ok(config) => Box::pin(self.take(config)).await,
+            Err(errors) => Err(errors.into()),
+        };
+        self.gateway.metrics().reloaded(taken.is_ok());
+        match taken {
+            Ok(()) => {
+                let generation = self.reloads.note_taken(self.clock.now());
+                tracing::info!(generation, "the configuration was reloaded");
+                Ok(generation)
+            }
+            Err(error) => {
+                let why = chain(&error);
+                tracing::error!(why, "the configuration was not reloaded: the one before stays in force");
+                self.reloads.note_refused(why);
+                Err(error)
+            }
+        }
+    }
+
+    async fn take(&mut self, config: Config) -> Result<(), ReloadError> {
+        let mut fixed = needs_restart(&self.config, &config);
+        if self.config.server.listen != config.server.listen {
+            fixed.push("server.listen");
+        }
+        if self.config.admin.listen != config.admin.listen {
+            fixed.push("admin.listen");
+        }
+        if !fixed.is_empty() {
+            return Err(NeedsRestart(fixed).into());
+        }
+        let rooms = self.rooms.renewed(&self.config, &config, self.clock.now()).await?;
+        let snapshot = rooms.snapshot(&config, &self.clock, Some(&self.gateway.snapshot()));
+        let snapshot = snapshot.map_err(StartError::from)?;
+        // From here on nothing fails and nothing waits.
+        self.gateway.replace(snapshot);
+        self.shared.store(Arc::new(self.shared.load().renewed(&config)));
+        self.fetching.follow(&rooms.issuers);
+        self.readiness
+            .follow(Arc::clone(&rooms.tokens), Arc::clone(&rooms.issuers));
+        self.rooms = rooms;
+        self.config = config;
+        Ok(())
+    }
+}
+
+/// An error and its causes, as one text.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

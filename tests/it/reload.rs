@@ -1,0 +1,6 @@
+//! A configuration changes while requests are on their way, and none of them notices.
+
+mod refused;
+mod swap;
+mod tokens;
+mod under_load;
