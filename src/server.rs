@@ -5,6 +5,7 @@
 //! by worker threads, each with a runtime, listeners and upstream connections of its own, so that nothing is handed from
 //! core to core. The database, the endpoints that we own and all background work live on the runtime that calls [`start`].
 
+mod accept;
 mod alarm;
 mod bind;
 mod connection;
@@ -13,7 +14,9 @@ mod guard;
 mod head;
 mod http1;
 mod http2;
+mod listeners;
 mod prepare;
+mod private;
 mod proxy_protocol;
 mod replace;
 mod room;
@@ -26,9 +29,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-use crate::admin::{self, Readiness};
+use crate::admin::Readiness;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::issuer::Fetching;
@@ -39,8 +43,10 @@ use crate::time::Clock;
 
 pub use replace::ReloadError;
 
+use listeners::Listeners;
 use prepare::Rooms;
-use worker::Shared;
+use private::Private;
+use worker::{Order, Shared};
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +91,13 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// HTTP without TLS.
+    Plain,
+}
+
 /// What all parts are told: go on, or finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -107,12 +120,14 @@ async fn until_stopping(phase: &mut watch::Receiver<Phase>) {
 /// A gateway that serves.
 #[derive(Debug)]
 pub struct Running {
-    addresses: Vec<SocketAddr>,
-    admin: Option<SocketAddr>,
+    listeners: Listeners,
+    private: Option<Private>,
     phase: watch::Sender<Phase>,
     stop: watch::Sender<bool>,
     readiness: Arc<Readiness>,
     workers: Vec<JoinHandle<()>>,
+    /// To each worker.
+    orders: Vec<UnboundedSender<Order>>,
     background: Vec<tokio::task::JoinHandle<()>>,
     fetching: Fetching,
     config: Config,
@@ -126,11 +141,9 @@ pub struct Running {
 /// Brings a gateway up: opens the store, loads (or, where the configuration lets it, makes) the keys, loads the revocations,
 /// binds, and serves. Nothing is served before all of it has succeeded.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let bound = bind::bind(&config.server)?;
-    let admin_listener = match config.admin.listen {
-        Some(address) => Some(bind::bind_one(address).await?),
-        None => None,
-    };
+    let listeners = Listeners::default();
+    let doors = listeners.prepare(&config)?;
+    let private = config.admin.listen.map(private::Bound::new).transpose()?;
     let rooms = prepare::prepare(&config, &clock).await?;
     let snapshot = rooms.snapshot(&config, &clock, None)?;
     let (stop, stopped) = watch::channel(false);
@@ -155,12 +168,13 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let shared = Arc::new(ArcSwap::from_pointee(shared));
 
     let mut running = Running {
-        addresses: bound.addresses,
-        admin: None,
+        listeners,
+        private: None,
         phase: watch::channel(Phase::Serving).0,
         stop,
         readiness: Arc::clone(&readiness),
         workers: Vec::new(),
+        orders: Vec::new(),
         background,
         fetching,
         config,
@@ -170,44 +184,41 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         shared,
         reloads,
     };
-    if let Some(listener) = admin_listener {
-        running.admin = listener.local_addr().ok();
-        running.background.push(tokio::spawn(admin::serve(
-            listener,
-            readiness,
-            Arc::clone(running.gateway.metrics()),
-            stopped,
-        )));
-    }
-    for (index, listeners) in bound.per_worker.into_iter().enumerate() {
+    for index in 0..running.config.server.workers {
+        let (orders, received) = unbounded_channel();
         let (shared, phase) = (Arc::clone(&running.shared), running.phase.subscribe());
         let thread = std::thread::Builder::new().name(format!("doorward-worker-{index}"));
         running.workers.push(
             thread
-                .spawn(move || worker::run(listeners, &shared, phase))
+                .spawn(move || worker::run(received, &shared, phase))
                 .map_err(StartError::Thread)?,
         );
+        running.orders.push(orders);
     }
+    running.private = private.map(|bound| bound.serve(&readiness, running.gateway.metrics()));
+    running.listeners.make(doors, &running.orders);
     Ok(running)
 }
 
 impl Running {
-    /// Where the public listener is bound.
+    /// Where the public listeners are bound.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.doors().map(|(_, address)| address).collect()
     }
 
     /// Where the private listener is bound, if there is one.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin
+        self.private.as_ref().map(Private::address)
     }
 
     /// Stops: readiness says so at once, listeners close, requests in flight have `server.drain` to finish, the rest is cut
     /// off. Returns whether all of them finished.
     pub async fn drain(self) -> bool {
         self.readiness.drain();
+        // Our part of the sockets first, so that they close with the workers'.
+        drop(self.listeners);
         self.phase.send_replace(Phase::Draining);
         let phase = self.phase.clone();
         let workers = self.workers;
@@ -226,6 +237,9 @@ impl Running {
         }
         self.stop.send_replace(true);
         drop(self.fetching);
+        if let Some(private) = self.private {
+            private.stop().await;
+        }
         for task in self.background {
             let _ = task.await;
         }

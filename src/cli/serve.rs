@@ -57,7 +57,7 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
         }
         running = server::start(config, Clock::system()) => running.context("cannot start")?,
     };
-    announcement.print(running.addresses(), running.admin_address(), style);
+    announcement.print(&running.addresses(), running.admin_address(), style);
 
     let name = serve_until_stopped(&mut running, &mut signals, globals).await;
     tracing::info!(

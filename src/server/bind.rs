@@ -5,50 +5,32 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::StartError;
-use crate::config;
-
 /// How many connections may wait to be accepted, per socket; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bound listeners.
-#[derive(Debug)]
-pub(super) struct Bound {
-    pub(super) addresses: Vec<SocketAddr>,
-    pub(super) per_worker: Vec<Vec<TcpListener>>,
-}
-
-/// Binds each address once per worker.
-pub(super) fn bind(config: &config::Server) -> Result<Bound, StartError> {
-    let mut bound = Bound {
-        addresses: Vec::new(),
-        per_worker: (0..config.workers).map(|_| Vec::new()).collect(),
-    };
-    for &wanted in &config.listen {
-        let error = |source| StartError::Bind {
-            address: wanted,
-            source,
-        };
+/// Binds an address once for each of so many workers. `is_ours`: the process listens there already, and will do so twice
+/// for a while.
+pub(super) fn bind(wanted: SocketAddr, workers: usize, is_ours: bool) -> io::Result<Vec<TcpListener>> {
+    if !is_ours {
         // With SO_REUSEPORT a second gateway of the same user would take half of the connections of the first without an
         // error on either side, so first make sure that nobody is there.
-        drop(socket(wanted, false).map_err(error)?);
-        let mut address = wanted;
-        for listeners in &mut bound.per_worker {
-            let listener = socket(address, true).map_err(error)?;
-            // Port 0: the first socket is given a port, the others share it.
-            address = listener.local_addr().map_err(error)?;
-            listeners.push(listener);
-        }
-        bound.addresses.push(address);
+        drop(socket(wanted, false)?);
     }
-    Ok(bound)
+    let mut address = wanted;
+    let mut sockets = Vec::new();
+    for _ in 0..workers {
+        let socket = socket(address, true)?;
+        // Port 0: the first socket is given a port, the others share it.
+        address = socket.local_addr()?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
 }
 
-/// Binds the private listener.
-pub(super) async fn bind_one(address: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
-    tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Bind { address, source })
+/// Whether the system would refuse to bind the second after the first, or would spread connections over both.
+pub(super) fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
+    let same_address = first.ip() == second.ip() || first.ip().is_unspecified() || second.ip().is_unspecified();
+    first.port() == second.port() && first.is_ipv4() == second.is_ipv4() && same_address
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

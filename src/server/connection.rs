@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::guard::Timeouts;
 use super::sniff::{Sniffed, sniff};
 use super::worker::Shared;
-use super::{Phase, head, http1, http2};
+use super::{Door, Phase, head, http1, http2};
 use crate::config;
 use crate::metrics::RefusedConnection;
 use crate::proxy::Peer;
@@ -58,6 +58,7 @@ pub(super) enum Speaks {
 pub(super) async fn serve(
     mut stream: TcpStream,
     peer: SocketAddr,
+    door: Door,
     shared: Shared,
     pools: Arc<Pools>,
     mut phase: watch::Receiver<Phase>,
@@ -71,7 +72,9 @@ pub(super) async fn serve(
         Ok(address) => {
             let peer = Peer {
                 address,
-                scheme: "http",
+                scheme: match door {
+                    Door::Plain => "http",
+                },
             };
             let speaks = shared.limits.plain;
             established(stream, speaks, Arc::new(peer), shared, pools, phase).await;

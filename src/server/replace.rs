@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Running, StartError};
+use super::{Running, StartError, private};
 use crate::config::{Config, ConfigErrors};
 use crate::reload::needs_restart;
 
@@ -57,16 +57,14 @@ impl Running {
     }
 
     async fn take(&mut self, config: Config) -> Result<(), ReloadError> {
-        let mut fixed = needs_restart(&self.config, &config);
-        if self.config.server.listen != config.server.listen {
-            fixed.push("server.listen");
-        }
-        if self.config.admin.listen != config.admin.listen {
-            fixed.push("admin.listen");
-        }
+        let fixed = needs_restart(&self.config, &config);
         if !fixed.is_empty() {
             return Err(NeedsRestart(fixed).into());
         }
+        let doors = self.listeners.prepare(&config)?;
+        let private_moves = self.config.admin.listen != config.admin.listen;
+        let private = config.admin.listen.filter(|_| private_moves);
+        let private = private.map(private::Bound::new).transpose()?;
         let rooms = self.rooms.renewed(&self.config, &config, self.clock.now()).await?;
         let snapshot = rooms.snapshot(&config, &self.clock, Some(&self.gateway.snapshot()));
         let snapshot = snapshot.map_err(StartError::from)?;
@@ -76,6 +74,10 @@ impl Running {
         self.fetching.follow(&rooms.issuers);
         self.readiness
             .follow(Arc::clone(&rooms.tokens), Arc::clone(&rooms.issuers));
+        self.listeners.make(doors, &self.orders);
+        if private_moves {
+            self.private = private.map(|bound| bound.serve(&self.readiness, self.gateway.metrics()));
+        }
         self.rooms = rooms;
         self.config = config;
         Ok(())

@@ -1,27 +1,26 @@
 //! A worker: a thread with a runtime, listeners and upstream connections of its own.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::connection::{self, Limits};
+use super::accept::{Accept, End};
+use super::connection::Limits;
 use super::proxy_protocol::Proxies;
-use super::room::{Room, Seat};
-use super::{Phase, until_stopping};
+use super::room::Room;
+use super::{Door, Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::upstream::Pools;
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How long to wait when no connection can be accepted (file descriptors are used up, for example).
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the workers of one gateway share. A connection keeps what was there when it was made.
 #[derive(Clone, Debug)]
@@ -29,7 +28,7 @@ pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: Limits,
     pub(super) proxies: Arc<Proxies>,
-    room: Arc<Room>,
+    pub(super) room: Arc<Room>,
 }
 
 impl Shared {
@@ -54,8 +53,21 @@ impl Shared {
     }
 }
 
+/// What a worker is told of its listeners.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Accept on these sockets, which belong to the listener with this id.
+    Open(u64, Door, Vec<TcpListener>),
+    /// Serve who has connected to the listener with this id by now, and close it.
+    Close(u64),
+}
+
 /// Serves until told to stop; returns when all connections are closed.
-pub(super) fn run(listeners: Vec<TcpListener>, shared: &Arc<ArcSwap<Shared>>, mut phase: watch::Receiver<Phase>) {
+pub(super) fn run(
+    mut orders: UnboundedReceiver<Order>,
+    shared: &Arc<ArcSwap<Shared>>,
+    mut phase: watch::Receiver<Phase>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -67,22 +79,32 @@ pub(super) fn run(listeners: Vec<TcpListener>, shared: &Arc<ArcSwap<Shared>>, mu
         let pools = Arc::new(Pools::new());
         // Each task holds a sender; when the last is gone, the receiver hears the end.
         let (alive, mut ended) = mpsc::channel::<Infallible>(1);
-        for listener in listeners {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    let task = Accept {
-                        listener,
-                        shared: Arc::clone(shared),
-                        pools: Arc::clone(&pools),
-                        phase: phase.clone(),
-                        alive: alive.clone(),
-                    };
-                    tokio::spawn(task.run());
+        let mut doors = Doors {
+            shared: Arc::clone(shared),
+            pools: Arc::clone(&pools),
+            phase: phase.clone(),
+            alive,
+            open: HashMap::new(),
+        };
+        let mut stopping = phase.clone();
+        let serving = async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    order = orders.recv() => match order {
+                        Some(order) => doors.obey(order),
+                        None => break,
+                    },
+                    () = until_stopping(&mut stopping) => break,
                 }
-                Err(error) => tracing::error!(%error, "a listener can't be used"),
             }
-        }
-        drop(alive);
+            // An order that came with the end is for a listener to which somebody may have connected.
+            while let Ok(order) = orders.try_recv() {
+                doors.obey(order);
+            }
+            drop(doors);
+            let _ = ended.recv().await;
+        };
         let sweep = async {
             loop {
                 tokio::time::sleep(SWEEP).await;
@@ -90,7 +112,7 @@ pub(super) fn run(listeners: Vec<TcpListener>, shared: &Arc<ArcSwap<Shared>>, mu
             }
         };
         tokio::select! {
-            _ = ended.recv() => {}
+            () = serving => {}
             _ = phase.wait_for(|phase| *phase == Phase::Ending) => {}
             () = sweep => {}
         }
@@ -98,67 +120,49 @@ pub(super) fn run(listeners: Vec<TcpListener>, shared: &Arc<ArcSwap<Shared>>, mu
     // Dropping the runtime drops what is left of the connections.
 }
 
-/// The loop of one listener.
-struct Accept {
-    listener: tokio::net::TcpListener,
+/// The listeners of a worker.
+struct Doors {
     shared: Arc<ArcSwap<Shared>>,
     pools: Arc<Pools>,
     phase: watch::Receiver<Phase>,
     alive: mpsc::Sender<Infallible>,
+    /// By the listener's id. Dropped, they close it at once.
+    open: HashMap<u64, Vec<oneshot::Sender<End>>>,
 }
 
-impl Accept {
-    async fn run(self) {
-        let mut phase = self.phase.clone();
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = until_stopping(&mut phase) => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    // At the limit nothing more is accepted: clients wait here, and in the kernel's queue, instead of
-                    // being turned away. On the way down there is always room for those who are here.
-                    let room = Arc::clone(&self.shared.load().room);
-                    let seat = tokio::select! {
-                        biased;
-                        seat = room.seat() => seat,
-                        () = until_stopping(&mut phase) => None,
-                    };
-                    self.serve(stream, peer, seat);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
-                    tokio::time::sleep(PAUSE).await;
+impl Doors {
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Open(id, door, sockets) => {
+                for socket in sockets {
+                    match tokio::net::TcpListener::from_std(socket) {
+                        Ok(listener) => self.accept(id, door, listener),
+                        Err(error) => tracing::error!(%error, "a listener can't be used"),
+                    }
                 }
             }
-        }
-        // Clients whose handshake the kernel has finished already would be reset if the listener just closed. The kernel is
-        // asked itself: the runtime would not try before it has heard of them.
-        let listener = SockRef::from(&self.listener);
-        while let Ok((socket, peer)) = listener.accept() {
-            let stream = socket
-                .set_nonblocking(true)
-                .and_then(|()| TcpStream::from_std(socket.into()));
-            if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
-                self.serve(stream, peer, None);
-            }
+            Order::Close(id) => self.end(id, End::Close),
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, seat: Option<Seat>) {
-        let served = connection::serve(
-            stream,
-            peer,
-            self.shared.load().as_ref().clone(),
-            Arc::clone(&self.pools),
-            self.phase.clone(),
-        );
-        let alive = self.alive.clone();
-        tokio::spawn(async move {
-            served.await;
-            drop((seat, alive));
-        });
+    fn accept(&mut self, id: u64, door: Door, listener: tokio::net::TcpListener) {
+        let (open, closed) = oneshot::channel();
+        self.open.entry(id).or_default().push(open);
+        let task = Accept {
+            listener,
+            door,
+            shared: Arc::clone(&self.shared),
+            pools: Arc::clone(&self.pools),
+            phase: self.phase.clone(),
+            alive: self.alive.clone(),
+        };
+        tokio::spawn(task.run(closed));
+    }
+
+    fn end(&mut self, id: u64, end: End) {
+        for open in self.open.remove(&id).unwrap_or_default() {
+            // A task that is gone has ended already.
+            let _ = open.send(end);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A configuration changes while requests are on their way, and none of them notices.
 
+mod listeners;
+mod load;
 mod refused;
 mod swap;
 mod tokens;

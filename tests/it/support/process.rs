@@ -157,11 +157,14 @@ pub(crate) async fn limit_files(process: u32, bytes: Option<u64>) {
     super::tools::stdout_of(prlimit).await;
 }
 
-/// The configuration with these listeners, the rest filled in.
+/// The configuration with these listeners where it says nothing of them, the rest filled in.
 fn text(toml: &str, address: SocketAddr, admin: SocketAddr) -> String {
     let mut config: Table = complete(toml, None).parse().expect("what was written can be parsed");
     for (section, address) in [("server", address), ("admin", admin)] {
-        config[section]["listen"] = address.to_string().into();
+        let listen = &mut config[section]["listen"];
+        if listen.as_str() == Some("127.0.0.1:0") {
+            *listen = address.to_string().into();
+        }
     }
     toml::to_string(&config).expect("what was parsed can be written")
 }

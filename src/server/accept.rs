@@ -1,0 +1,132 @@
+//! [`Accept`]: the loop of one listening socket, from its first connection to its last.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use socket2::{SockFilter, SockRef};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::room::Seat;
+use super::worker::Shared;
+use super::{Door, Phase, connection};
+use crate::upstream::Pools;
+
+/// How long to wait when no connection can be accepted (file descriptors are used up, for example).
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long clients that are half-way through the handshake may take to finish it when a listener closes and another may
+/// take its place: a round trip, by and large.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// How a listener ends. One that is told nothing closes at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// Another listener may take its place: whoever is connecting is still served.
+    Close,
+}
+
+/// The loop of one listening socket.
+pub(super) struct Accept {
+    pub(super) listener: TcpListener,
+    pub(super) door: Door,
+    pub(super) shared: Arc<ArcSwap<Shared>>,
+    pub(super) pools: Arc<Pools>,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) alive: mpsc::Sender<Infallible>,
+}
+
+impl Accept {
+    pub(super) async fn run(self, mut told: oneshot::Receiver<End>) {
+        let end = loop {
+            let accepted = tokio::select! {
+                biased;
+                end = &mut told => break end,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // At the limit nothing more is accepted: clients wait here, and in the kernel's queue, instead of
+                    // being turned away. When the listener ends there is always room for those who are here.
+                    let room = Arc::clone(&self.shared.load().room);
+                    tokio::select! {
+                        biased;
+                        seat = room.seat() => self.serve(stream, peer, seat),
+                        end = &mut told => {
+                            self.serve(stream, peer, None);
+                            break end;
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        match end {
+            Ok(End::Close) => self.close(GRACE).await,
+            Err(_) => self.close(Duration::ZERO).await,
+        }
+    }
+
+    /// Clients whose handshake the kernel has finished already would be reset if the listener just closed, and so would those
+    /// who are half-way through it. No new one is let begin: the kernel drops it, and the client's next try, a second
+    /// later, finds whoever listens then.
+    async fn close(&self, grace: Duration) {
+        let listener = SockRef::from(&self.listener);
+        if let Err(error) = listener.attach_filter(&NO_NEW_HANDSHAKE) {
+            tracing::debug!(%error, "a listener that closes can't be kept from beginning handshakes");
+        }
+        if !grace.is_zero() {
+            // It never ends by itself.
+            let _ = tokio::time::timeout(grace, self.accept_all()).await;
+        }
+        // The kernel is asked itself: the runtime would not try before it has heard of them.
+        while let Ok((socket, peer)) = listener.accept() {
+            let stream = socket
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(socket.into()));
+            if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+                self.serve(stream, peer, None);
+            }
+        }
+    }
+
+    async fn accept_all(&self) -> Infallible {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => self.serve(stream, peer, None),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, seat: Option<Seat>) {
+        let served = connection::serve(
+            stream,
+            peer,
+            self.door,
+            self.shared.load().as_ref().clone(),
+            Arc::clone(&self.pools),
+            self.phase.clone(),
+        );
+        let alive = self.alive.clone();
+        tokio::spawn(async move {
+            served.await;
+            drop((seat, alive));
+        });
+    }
+}
+
+/// Drops what begins a handshake (SYN without ACK) and lets all else pass, in classic BPF over the TCP header.
+const NO_NEW_HANDSHAKE: [SockFilter; 5] = [
+    // The byte of flags.
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];

@@ -1,0 +1,168 @@
+//! [`Listeners`]: which addresses are listened on, with a socket for each worker, and how that changes.
+//!
+//! New sockets are bound before old ones are closed, so that an address that stays never refuses a connection. What can't
+//! be bound changes nothing.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::worker::Order;
+use super::{Door, StartError, bind};
+use crate::config::Config;
+
+/// What is listened on.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    open: Vec<Listener>,
+    next: u64,
+}
+
+/// One address that is listened on.
+#[derive(Debug)]
+struct Listener {
+    id: u64,
+    door: Door,
+    /// As configured, perhaps with port 0.
+    wanted: SocketAddr,
+    address: SocketAddr,
+    /// The workers' sockets once more, to be handed on. As long as one is here, it is open.
+    sockets: Vec<TcpListener>,
+}
+
+/// A change that is ready to be made: what is new is bound, and closed again when the change is dropped.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// By the order of the configuration.
+    places: Vec<Place>,
+    next: u64,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// The listener with this id stays what it is.
+    Stays(u64),
+    /// This one is new, with sockets for each worker.
+    New(Listener, Vec<Vec<TcpListener>>),
+}
+
+impl Listeners {
+    /// Binds what the configuration asks for and is not there yet.
+    pub(super) fn prepare(&self, config: &Config) -> Result<Change, StartError> {
+        let mut change = Change {
+            places: Vec::new(),
+            next: self.next,
+        };
+        for (door, wanted) in wanted(config) {
+            let place = match self
+                .open
+                .iter()
+                .find(|open| (open.door, open.wanted) == (door, wanted) && !change.keeps(open.id))
+            {
+                Some(open) => Place::Stays(open.id),
+                None => {
+                    change.next += 1;
+                    let new = self.bind(change.next, door, wanted, config.server.workers);
+                    new.map_err(|source| StartError::Bind {
+                        address: wanted,
+                        source,
+                    })?
+                }
+            };
+            change.places.push(place);
+        }
+        Ok(change)
+    }
+
+    fn bind(&self, id: u64, door: Door, wanted: SocketAddr, workers: usize) -> io::Result<Place> {
+        let is_ours = self.open.iter().any(|open| bind::overlap(open.address, wanted));
+        let sockets = bind::bind(wanted, workers, is_ours)?;
+        let address = sockets.first().map_or(Ok(wanted), TcpListener::local_addr)?;
+        let per_worker = share(&sockets, workers)?;
+        let listener = Listener {
+            id,
+            door,
+            wanted,
+            address,
+            sockets,
+        };
+        Ok(Place::New(listener, per_worker))
+    }
+
+    /// Makes the change: what is new is opened first, what is not wanted any more is closed then. The workers serve whoever
+    /// has connected by then.
+    pub(super) fn make(&mut self, change: Change, workers: &[UnboundedSender<Order>]) {
+        let mut before = std::mem::take(&mut self.open);
+        for place in change.places {
+            match place {
+                Place::Stays(id) => {
+                    if let Some(at) = before.iter().position(|open| open.id == id) {
+                        self.open.push(before.remove(at));
+                    }
+                }
+                Place::New(listener, per_worker) => {
+                    for (worker, sockets) in workers.iter().zip(per_worker) {
+                        // A worker that is gone has said why.
+                        let _ = worker.send(Order::Open(listener.id, listener.door, sockets));
+                    }
+                    self.open.push(listener);
+                }
+            }
+        }
+        for Listener { id, sockets, .. } in before {
+            // First ours, so that a worker's is the last.
+            drop(sockets);
+            for worker in workers {
+                let _ = worker.send(Order::Close(id));
+            }
+        }
+        self.next = change.next;
+    }
+
+    /// What is listened on and for what, by the order of the configuration.
+    pub(super) fn doors(&self) -> impl Iterator<Item = (Door, SocketAddr)> {
+        self.open.iter().map(|open| (open.door, open.address))
+    }
+}
+
+impl Change {
+    fn keeps(&self, wanted: u64) -> bool {
+        self.places.iter().any(|place| match place {
+            Place::Stays(id) => *id == wanted,
+            Place::New(..) => false,
+        })
+    }
+}
+
+/// Which doors the configuration asks for.
+fn wanted(config: &Config) -> impl Iterator<Item = (Door, SocketAddr)> {
+    config.server.listen.iter().map(|address| (Door::Plain, *address))
+}
+
+/// Spreads the sockets over the workers, so that each worker has one and each socket a worker.
+fn share(sockets: &[TcpListener], workers: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut per_worker: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    for turn in 0..workers.max(sockets.len()) {
+        let socket = sockets.get(turn % sockets.len().max(1));
+        if let (Some(socket), Some(worker)) = (socket, per_worker.get_mut(turn % workers.max(1))) {
+            worker.push(socket.try_clone()?);
+        }
+    }
+    Ok(per_worker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_worker_has_a_socket_and_each_socket_a_worker() {
+        for (sockets, workers, expected) in [(1, 3, vec![1, 1, 1]), (3, 3, vec![1, 1, 1]), (5, 2, vec![3, 2])] {
+            let sockets = bind::bind("127.0.0.1:0".parse().unwrap(), sockets, false).unwrap();
+            let shared = share(&sockets, workers).unwrap();
+            let counts: Vec<usize> = shared.iter().map(Vec::len).collect();
+            assert_eq!(counts, expected);
+        }
+    }
+}
