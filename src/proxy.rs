@@ -6,6 +6,7 @@
 //! [`Permit`](crate::rules::policy::Permit), and only the policy makes one.
 
 mod body;
+mod edge;
 mod error;
 mod forward;
 mod target;
@@ -27,7 +28,8 @@ use crate::config::{self, Config};
 use crate::id::Identity;
 use crate::rules::bearer::bearer_token;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
-use crate::rules::policy::{Access, AuthMode, decide};
+use crate::rules::policy::{Access, AuthMode, Permit, decide};
+use crate::rules::rewrite::PathChange;
 use crate::rules::route::{Conflict, Found, RouteTable, Rule};
 use crate::time::Timestamp;
 use crate::token::{Accepted, Tokens};
@@ -47,12 +49,21 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Route {
     access: Access,
-    upstream: usize,
+    upstream: Option<usize>,
     /// For whom the identity is asserted, where it is: the upstream's name.
     assert_to: Option<String>,
-    strip_prefix: Option<String>,
+    path: PathChange,
     max_body: Option<u64>,
     timeout: Option<std::time::Duration>,
+    edge: config::Edge,
+}
+
+/// A request that may pass.
+struct Authorized<'a> {
+    route: &'a Route,
+    /// The token that says who it comes from, where one was looked at.
+    token: Option<Accepted>,
+    permit: Permit,
 }
 
 /// The other end of a client's connection.
@@ -129,9 +140,10 @@ impl Proxy {
             access: route.access.clone(),
             upstream: route.upstream,
             assert_to: assertion_audience(config, route),
-            strip_prefix: route.strip_prefix.clone(),
+            path: route.path.clone(),
             max_body: route.max_body,
             timeout: route.timeout,
+            edge: route.edge.clone(),
         });
         Ok(Self {
             table: RouteTable::new(&rules).map_err(InvalidProxy::Routes)?,
@@ -157,18 +169,16 @@ impl Proxy {
             moment,
             pools,
         } = *exchange;
-        let index = self.find(target, &parts.method)?;
-        let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
-        trace.route = Some(index);
-
-        let token = self.authenticate(route, &parts.headers, moment.now).await?;
-        let identity = token.as_ref().map(Accepted::identity);
-        trace.identity = identity.cloned();
-        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
+        let Authorized { route, token, permit } = self
+            .authorize(&parts.headers, target, &parts.method, moment.now, trace)
+            .await?;
+        if let Some(redirect) = &route.edge.redirect {
+            return Ok(edge::redirect(redirect, target));
+        }
 
         refuse_upgrade(&parts)?;
         refuse_large_body(&parts.headers, route.max_body)?;
-        parts.uri = target.forwarded(route.strip_prefix.as_deref())?;
+        parts.uri = target.forwarded(&route.path)?;
         let host = parts.headers.get(header::HOST).cloned();
         let forwarding = Forwarding {
             peer: caller.peer.address,
@@ -185,14 +195,16 @@ impl Proxy {
             &forwarding,
             self.forward_token,
         );
+        edge::set_host(&mut parts.headers, &route.edge.upstream_host);
         if let (Some(token), Some(audience)) = (&token, &route.assert_to)
             && let Some(assertion) = self.tokens.assert(&permit, token, audience, moment.now)?
         {
             self.identity.set_assertion(&mut parts.headers, assertion);
         }
 
-        let upstream = self.upstreams.get(route.upstream).ok_or(Refused::NoRoute)?;
-        trace.upstream = Some(route.upstream);
+        let index = route.upstream.ok_or(Refused::NoRoute)?;
+        let upstream = self.upstreams.get(index).ok_or(Refused::NoRoute)?;
+        trace.upstream = Some(index);
         let (body, watch) = RequestBody::new(body, route.max_body, Arc::clone(&self.identity));
         if watch.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH) {
             // Said for every method: hyper would send a GET without its body.
@@ -216,6 +228,25 @@ impl Proxy {
         let mut response = errand.run(parts, body).await?;
         rewrite_response(response.headers_mut());
         Ok(response)
+    }
+
+    /// Whether a request may pass, and by which route. What it learns is in `trace`, whatever it comes to.
+    async fn authorize(
+        &self,
+        headers: &HeaderMap,
+        target: &Target<'_>,
+        method: &Method,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authorized<'_>, Refused> {
+        let index = self.find(target, method)?;
+        let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
+        trace.route = Some(index);
+        let token = self.authenticate(route, headers, now).await?;
+        let identity = token.as_ref().map(Accepted::identity);
+        trace.identity = identity.cloned();
+        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
+        Ok(Authorized { route, token, permit })
     }
 
     fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {
@@ -246,7 +277,7 @@ impl Proxy {
 
 /// The `aud` of what the route's upstream is told, where the route wants that.
 fn assertion_audience(config: &Config, route: &config::Route) -> Option<String> {
-    let upstream = config.upstreams.get(route.upstream).filter(|_| route.assertion)?;
+    let upstream = config.upstreams.get(route.upstream?).filter(|_| route.assertion)?;
     Some(upstream.name.clone())
 }
 

@@ -12,4 +12,6 @@ pub mod host;
 pub mod path;
 pub mod policy;
 pub mod proxy_protocol;
+pub mod redirect;
+pub mod rewrite;
 pub mod route;

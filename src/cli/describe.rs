@@ -48,12 +48,17 @@ pub(super) fn access(access: &Access) -> String {
     text
 }
 
-/// The name of a route's upstream.
-pub(super) fn upstream<'a>(config: &'a Config, route: &Route) -> &'a str {
-    config
-        .upstreams
-        .get(route.upstream)
-        .map_or("?", |upstream| &upstream.name)
+/// The name of a route's upstream, or what the route does without one.
+pub(super) fn upstream(config: &Config, route: &Route) -> String {
+    match (&route.edge.redirect, route.upstream) {
+        (Some(redirect), _) => format!("redirect {redirect}"),
+        (None, Some(index)) => config
+            .upstreams
+            .get(index)
+            .map_or("?", |upstream| &upstream.name)
+            .to_owned(),
+        (None, None) => "?".to_owned(),
+    }
 }
 
 /// A server as the file names it.

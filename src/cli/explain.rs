@@ -17,7 +17,7 @@ use self::who::Who;
 use super::failure::Failure;
 use super::globals::Globals;
 use super::{describe, logging};
-use crate::config::{Config, Route};
+use crate::config::{Config, Route, UpstreamHost};
 use crate::id::Identity;
 use crate::problem::Code;
 use crate::rules::headers::{Forwarding, IdentityHeaders, rewrite_request};
@@ -141,9 +141,14 @@ fn print_forwarded(
     who: Option<&Arc<Identity>>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let servers: Vec<String> = config
-        .upstreams
-        .get(route.upstream)
+    if let Some(redirect) = &route.edge.redirect {
+        let location = redirect.location(path, target.query.as_deref());
+        let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
+        return Ok(writeln!(out, "redirect  {} {location}", redirect.status().as_u16())?);
+    }
+    let servers: Vec<String> = route
+        .upstream
+        .and_then(|index| config.upstreams.get(index))
         .map(|upstream| upstream.servers.iter().map(describe::server).collect())
         .unwrap_or_default();
     writeln!(
@@ -153,16 +158,13 @@ fn print_forwarded(
         servers.join(", ")
     )?;
 
-    let stripped = route
-        .strip_prefix
-        .as_deref()
-        .and_then(|prefix| path.without_prefix(prefix));
+    let forwarded = route.path.apply(path).context("the path is not the route's")?;
     let query = target
         .query
         .as_deref()
         .map(|query| format!("?{query}"))
         .unwrap_or_default();
-    writeln!(out, "it sees   {method} {}{query}", stripped.unwrap_or(path.as_str()))?;
+    writeln!(out, "it sees   {method} {forwarded}{query}")?;
 
     let mut headers = HeaderMap::new();
     let host = target
@@ -187,6 +189,15 @@ fn print_forwarded(
         request_id: &HeaderValue::from_static("(made for each request)"),
     };
     rewrite_request(&mut headers, &names, permit, &forwarding, config.identity.forward_token);
+    match &route.edge.upstream_host {
+        UpstreamHost::Client => {}
+        UpstreamHost::Server => {
+            headers.insert(header::HOST, HeaderValue::from_static("(that of the server)"));
+        }
+        UpstreamHost::Named(host) => {
+            headers.insert(header::HOST, host.clone());
+        }
+    }
     if route.assertion && permit.identity().is_some() {
         let assertion = format!("(a signed JWT for the audience {})", describe::upstream(config, route));
         names.set_assertion(&mut headers, assertion.into());

@@ -4,6 +4,7 @@
 //! Type checks, bounds, the reading of environment variables, suggestions for unknown keys, `config show` and the
 //! reference in the README all come from this table.
 
+mod edges;
 mod gateway;
 mod http2;
 mod issuers;
@@ -70,7 +71,7 @@ pub(super) enum Default {
 /// Every key, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let state = state::KEYS.iter().chain(issuers::KEYS);
-    let traffic = upstreams::KEYS.iter().chain(routes::KEYS);
+    let traffic = upstreams::KEYS.iter().chain(routes::KEYS).chain(edges::ROUTE);
     gateway::SERVER
         .iter()
         .chain(limits::SERVER)
@@ -79,6 +80,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
         .chain(state)
         .chain(gateway::ENDPOINTS)
         .chain(traffic)
+        .chain(edges::TABLES)
 }
 
 /// What stands at a place of the configuration.

@@ -1,6 +1,7 @@
 //! The configuration as written: every value of the right kind and within the bounds of its key, defaults filled in,
 //! but nothing yet held against anything else. An `Option` is a key whose default depends on others, or that has none.
 
+mod edge;
 mod http2;
 mod route;
 mod server;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use super::units;
 use crate::secret::Secret;
 
+pub(super) use edge::Redirect;
 pub(super) use http2::Http2;
 pub(super) use route::Route;
 pub(super) use server::Server;

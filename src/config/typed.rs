@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod client;
+mod edge;
 mod http2;
 mod issuer;
 mod redis;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use edge::{Edge, UpstreamHost};
 pub use http2::Http2;
 pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;

@@ -4,6 +4,7 @@
 mod auth;
 mod clients;
 mod database_url;
+mod edges;
 mod issuers;
 mod paths;
 mod redis_url;

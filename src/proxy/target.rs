@@ -8,6 +8,7 @@ use http::{HeaderValue, Uri};
 use super::Refused;
 use crate::rules::host::normalise_host;
 use crate::rules::path::{RequestPath, check_query};
+use crate::rules::rewrite::PathChange;
 
 /// The path, query and host of a request, each in its one reading.
 #[derive(Debug)]
@@ -64,14 +65,20 @@ impl<'a> Target<'a> {
         self.host.as_deref()
     }
 
-    /// The target that the upstream gets: origin form, byte for byte what was matched, less the prefix.
-    pub(super) fn forwarded(&self, strip_prefix: Option<&str>) -> Result<Uri, Refused> {
-        let path = match strip_prefix {
-            None => return Ok(Uri::from(self.path_and_query.clone())),
-            Some(prefix) => self.path.without_prefix(prefix).ok_or(Refused::NoRoute)?,
-        };
+    /// The query, without its `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.path_and_query.query()
+    }
+
+    /// The target that the upstream gets: origin form, byte for byte what was matched, but for what the route changes.
+    pub(super) fn forwarded(&self, change: &PathChange) -> Result<Uri, Refused> {
+        if *change == PathChange::Kept {
+            return Ok(Uri::from(self.path_and_query.clone()));
+        }
+        let path = change.apply(&self.path).ok_or(Refused::NoRoute)?;
         let text = match self.path_and_query.query() {
-            None => path.to_owned(),
+            None => path.into_owned(),
             Some(query) => format!("{path}?{query}"),
         };
         let path_and_query = PathAndQuery::try_from(text).map_err(|_| Refused::Target)?;
@@ -90,8 +97,12 @@ mod tests {
         let target = Target::read(&uri, Some(&host)).unwrap();
         assert_eq!(target.path().decoded(), "/a/~b");
         assert_eq!(target.host(), Some("a.example"));
-        assert_eq!(target.forwarded(None).unwrap(), "/a/%7Eb?x=%2F");
-        assert_eq!(target.forwarded(Some("/a")).unwrap(), "/%7Eb?x=%2F");
+        assert_eq!(target.forwarded(&PathChange::Kept).unwrap(), "/a/%7Eb?x=%2F");
+        let less = PathChange::Prefix {
+            strip_prefix: Some("/a".to_owned()),
+            add_prefix: None,
+        };
+        assert_eq!(target.forwarded(&less).unwrap(), "/%7Eb?x=%2F");
     }
 
     #[test]
@@ -99,7 +110,8 @@ mod tests {
         let uri: Uri = "http://a.example/x".parse().unwrap();
         for same in ["a.example", "A.example"] {
             let host = HeaderValue::from_static(same);
-            assert_eq!(Target::read(&uri, Some(&host)).unwrap().forwarded(None).unwrap(), "/x");
+            let target = Target::read(&uri, Some(&host)).unwrap();
+            assert_eq!(target.forwarded(&PathChange::Kept).unwrap(), "/x");
         }
         let other = HeaderValue::from_static("b.example");
         assert!(matches!(Target::read(&uri, Some(&other)), Err(Refused::Host)));

@@ -98,6 +98,22 @@ impl<'a> RequestPath<'a> {
         self.decoded.split('/').filter(|segment| !segment.is_empty())
     }
 
+    /// The segments as they were sent, none of them empty: as many as there are decoded ones, in the same order.
+    pub fn raw_segments(&self) -> impl Iterator<Item = &'a str> + Clone {
+        // No escape decodes to a slash.
+        self.raw.split('/').filter(|segment| !segment.is_empty())
+    }
+
+    /// What was sent behind the first `count` segments: empty, or a text that begins with a slash.
+    #[must_use]
+    pub fn below(&self, count: usize) -> &'a str {
+        let mut slashes = self.raw.match_indices('/').map(|(at, _)| at);
+        match slashes.nth(count) {
+            Some(at) if self.raw.len() > 1 => &self.raw[at..],
+            Some(_) | None => "",
+        }
+    }
+
     /// Whether the path is more than `/` and ends in a slash.
     #[must_use]
     pub fn has_trailing_slash(&self) -> bool {

@@ -9,6 +9,8 @@ mod clients;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod faults;

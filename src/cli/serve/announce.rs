@@ -35,7 +35,7 @@ impl Announcement {
     pub(super) fn new(config: &Config, globals: &Globals) -> Self {
         let routes = config.routes.iter().map(|route| RouteWords {
             rule: describe::rule(&route.rule),
-            upstream: describe::upstream(config, route).to_owned(),
+            upstream: describe::upstream(config, route),
             access: describe::access(&route.access),
         });
         let guarded = config

@@ -49,7 +49,7 @@ impl Guarded {
 fn suits(config: &Config, route: &Route) -> bool {
     let to_whoami = config
         .upstreams
-        .get(route.upstream)
+        .get(route.upstream.unwrap_or(usize::MAX))
         .is_some_and(|upstream| upstream.servers.iter().all(|server| *server == ServerAddress::Whoami));
     to_whoami
         && route.access.auth == AuthMode::Required

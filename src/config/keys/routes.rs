@@ -14,8 +14,8 @@ pub(super) static KEYS: &[Key] = &[
     key(
         "routes[].upstream",
         Text("the name of an upstream"),
-        Required,
-        "Where the requests go: the NAME of an `[upstreams.NAME]`.",
+        Unset,
+        "Where the requests go: the NAME of an `[upstreams.NAME]`. It has to be there unless the route is a redirect.",
     ),
     key(
         "routes[].host",

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Redirect;
 use crate::config::units;
 
 #[derive(Deserialize)]
@@ -20,6 +21,10 @@ pub(in crate::config) struct Route {
     pub(in crate::config) claims: Map<String, Value>,
     pub(in crate::config) assertion: Option<bool>,
     pub(in crate::config) strip_prefix: Option<String>,
+    pub(in crate::config) add_prefix: Option<String>,
+    pub(in crate::config) rewrite: Option<String>,
+    pub(in crate::config) upstream_host: String,
+    pub(in crate::config) redirect: Redirect,
     pub(in crate::config) max_body: Option<units::Limit>,
     #[serde(default, deserialize_with = "units::optional_duration")]
     pub(in crate::config) timeout: Option<Duration>,

@@ -1,5 +1,6 @@
 //! Each key is read, and what it does not take is refused with its line.
 
+mod edges;
 mod http2;
 mod issuers;
 mod limits;
@@ -37,6 +38,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(issuers::ROWS)
         .chain(http2::ROWS)
         .chain(traffic)
+        .chain(edges::ROWS)
 }
 
 /// What else has to stand in the section for the value to make sense.
@@ -49,6 +51,7 @@ fn beside(key: &str) -> &'static str {
         "clients[].id" => "secret = \"0123456789abcdef0123456789abcdef\"\n",
         "clients[].secret" | "clients[].secret_file" => "id = \"reports\"\n",
         "clients[].allow" => "id = \"reports\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n",
+        "routes[].redirect.status" => "redirect.to = \"/b\"\n",
         "routes[].strip_prefix" => "path = \"/orders/all\"\n",
         _ => "",
     }
@@ -80,6 +83,12 @@ fn document(key: &str, value: &str) -> (String, usize) {
                 _ => String::new(),
             };
             format!("[upstreams.a]\nservers = \"builtin:whoami\"\n{issuer}[[routes]]\n{path}{upstream}{setting}\n")
+        }
+        "routes[].redirect" => {
+            format!(
+                "[upstreams.a]\nservers = \"builtin:whoami\"\n[[routes]]\npath = \"/a\"\n{beside}{}.{setting}\n",
+                &section["routes[].".len()..]
+            )
         }
         "clients[]" => format!("{ROUTES}\n[[clients]]\n{beside}{setting}\n"),
         "issuers[]" => format!("{ROUTES}\n[[issuers]]\n{}{setting}\n", issuers::beside(key)),

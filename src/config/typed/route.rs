@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::Edge;
 use crate::rules::policy::Access;
+use crate::rules::rewrite::PathChange;
 use crate::rules::route::Rule;
 
 /// `[[routes]]`
@@ -10,17 +12,19 @@ use crate::rules::route::Rule;
 pub struct Route {
     /// Which requests it is for.
     pub rule: Rule,
-    /// Index into [`Config::upstreams`](super::Config::upstreams).
-    pub upstream: usize,
+    /// Index into [`Config::upstreams`](super::Config::upstreams); `None` where nothing is forwarded.
+    pub upstream: Option<usize>,
     /// Who may pass.
     pub access: Access,
     /// Whether the upstream gets a signed assertion of who that is (default false).
     pub assertion: bool,
-    /// Taken off the front of the path before it is forwarded, by whole segments: the first segments of the rule's
-    /// path, all of them literal and plain.
-    pub strip_prefix: Option<String>,
+    /// What becomes of the path before it is forwarded. A prefix that is taken off is the first segments of the rule's path,
+    /// all of them literal and plain.
+    pub path: PathChange,
     /// The largest request body in bytes; `None`: no limit.
     pub max_body: Option<u64>,
     /// How long the whole exchange may take (10 ms to 1 d); `None` (the default): no limit beyond the others.
     pub timeout: Option<Duration>,
+    /// What it does beside forwarding.
+    pub edge: Edge,
 }

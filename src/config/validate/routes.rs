@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::{Check, Reported, paths};
+use super::{Check, Reported};
 use crate::config::error::Complaint;
 use crate::config::{raw, suggest, tree, typed};
 use crate::id::{IssuerName, Role};
@@ -76,10 +76,10 @@ fn ties(routes: &[Option<typed::Route>], check: &mut Check<'_>) {
 }
 
 /// Reads one route.
-struct Reader<'a, 'b> {
+pub(super) struct Reader<'a, 'b> {
     index: usize,
     raw: &'a raw::Config,
-    check: &'a mut Check<'b>,
+    pub(super) check: &'a mut Check<'b>,
 }
 
 impl Reader<'_, '_> {
@@ -90,7 +90,8 @@ impl Reader<'_, '_> {
         let upstream = self.upstream(route);
         let access = self.access(route);
         let assertion = self.assertion(route);
-        let strip_prefix = self.strip_prefix(route, path.as_ref());
+        let change = self.path_change(route, path.as_ref());
+        let edge = self.edge(route, path.as_ref());
         Some(typed::Route {
             rule: Rule {
                 line: self.check.line(&format!("routes[{}]", self.index)),
@@ -102,17 +103,18 @@ impl Reader<'_, '_> {
             upstream: upstream?,
             access: access?,
             assertion: assertion.ok()?,
-            strip_prefix: strip_prefix.ok()?,
+            path: change?,
             max_body: route.max_body.unwrap_or(self.raw.server.max_body).0,
             timeout: route.timeout,
+            edge: edge?,
         })
     }
 
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("routes[{}].{name}", self.index)
     }
 
-    fn invalid(&mut self, name: &str, message: impl Into<String>, found: &str) {
+    pub(super) fn invalid(&mut self, name: &str, message: impl Into<String>, found: &str) {
         let field = name.split('[').next().unwrap_or(name);
         self.check
             .invalid(&self.key(name), &format!("routes[].{field}"), message, found);
@@ -186,10 +188,18 @@ impl Reader<'_, '_> {
         (methods.len() == texts.len()).then_some(methods)
     }
 
-    fn upstream(&mut self, route: &raw::Route) -> Option<usize> {
+    /// Where the requests go, which is nowhere for a redirect.
+    #[expect(clippy::option_option, reason = "the outer one: something is wrong")]
+    fn upstream(&mut self, route: &raw::Route) -> Option<Option<usize>> {
         let key = self.key("upstream");
         let Some(name) = &route.upstream else {
-            self.check.missing(&key, "routes[].upstream");
+            if route.redirect.to.is_some() {
+                return Some(None);
+            }
+            // A redirect that is wrong itself is no missing upstream.
+            if !self.check.report.has(&self.key("redirect")) {
+                self.check.missing(&key, "routes[].upstream");
+            }
             return None;
         };
         let index = self.raw.upstreams.keys().position(|known| known == name);
@@ -208,7 +218,7 @@ impl Reader<'_, '_> {
                 .suggest(nearest);
             self.check.wrong(&key, complaint);
         }
-        index
+        index.map(Some)
     }
 
     fn access(&mut self, route: &raw::Route) -> Option<Access> {
@@ -329,30 +339,10 @@ impl Reader<'_, '_> {
         }
         (roles.len() == texts.len()).then_some(roles)
     }
-
-    /// What is taken off, if anything is.
-    fn strip_prefix(&mut self, route: &raw::Route, path: Option<&PathPattern>) -> Result<Option<String>, Reported> {
-        let Some(text) = &route.strip_prefix else {
-            return Ok(None);
-        };
-        if !paths::is_plain(text) {
-            self.invalid("strip_prefix", "not a plain path without a slash at its end", text);
-            return Err(Reported);
-        }
-        if path.is_some_and(|path| !starts_with(path, text)) {
-            self.invalid(
-                "strip_prefix",
-                "not the beginning of the route's path, so never there to be taken off",
-                text,
-            );
-            return Err(Reported);
-        }
-        Ok(Some(text.clone()))
-    }
 }
 
 /// Whether all that the pattern matches is at or below the plain path.
-fn starts_with(pattern: &PathPattern, path: &str) -> bool {
+pub(super) fn starts_with(pattern: &PathPattern, path: &str) -> bool {
     let mut segments = pattern.segments().iter();
     path.split('/').skip(1).all(|wanted| match segments.next() {
         Some(Segment::Literal(text)) => text == wanted,

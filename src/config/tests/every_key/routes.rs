@@ -20,7 +20,12 @@ pub(super) const ROWS: &[Row] = &[
             "1",
         ],
     ),
-    row("routes[].upstream", "\"a\"", "upstream: 0", &["\"b\"", "\"A\"", "1"]),
+    row(
+        "routes[].upstream",
+        "\"a\"",
+        "upstream: Some(0)",
+        &["\"b\"", "\"A\"", "1"],
+    ),
     row(
         "routes[].host",
         "\"*.Example.com\"",

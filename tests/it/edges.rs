@@ -1,0 +1,3 @@
+//! What routes do at their edges, beside forwarding.
+
+mod paths;
