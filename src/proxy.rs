@@ -14,10 +14,10 @@ mod whoami;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, Version, header};
 use hyper::body::Incoming;
 
 pub use body::{BodyError, ResponseBody};
@@ -42,6 +42,8 @@ pub struct Proxy {
     routes: Vec<Route>,
     identity: Arc<IdentityHeaders>,
     forward_token: bool,
+    /// How long a client may pause within a body on a stream of HTTP/2.
+    body_idle: Duration,
     tokens: Arc<Tokens>,
     upstreams: Arc<Upstreams>,
 }
@@ -54,7 +56,7 @@ struct Route {
     assert_to: Option<String>,
     path: PathChange,
     max_body: Option<u64>,
-    timeout: Option<std::time::Duration>,
+    timeout: Option<Duration>,
     edge: config::Edge,
 }
 
@@ -150,6 +152,7 @@ impl Proxy {
             routes: routes.collect(),
             identity: Arc::new(IdentityHeaders::new(&config.identity.prefix)?),
             forward_token: config.identity.forward_token,
+            body_idle: config.server.body_idle_timeout,
             tokens,
             upstreams,
         })
@@ -216,6 +219,10 @@ impl Proxy {
             // It is for the next connection alone (RFC 9110, section 10.1.4).
             parts.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
         }
+        let body = match parts.version {
+            Version::HTTP_2 => body.on_stream(self.body_idle),
+            _ => body,
+        };
         trace.body.clone_from(&watch);
         let errand = forward::Errand {
             permit,

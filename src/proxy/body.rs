@@ -55,6 +55,9 @@ impl ResponseBody {
         deadline: Option<Instant>,
         identity: Arc<IdentityHeaders>,
     ) -> Self {
+        if let Some(request) = &request {
+            request.answered();
+        }
         let mut loan = Some(Loan { lease, request });
         if inner.is_end_stream() {
             give_back(&mut loan);

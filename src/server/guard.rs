@@ -58,6 +58,11 @@ impl Timeouts {
         self.keep_alive
     }
 
+    /// How long a client may pause within a body, sending or receiving.
+    pub(super) const fn body(&self) -> Duration {
+        self.body
+    }
+
     /// How long a request head may take from its first byte on.
     pub(super) const fn head(&self) -> Duration {
         self.head

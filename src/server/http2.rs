@@ -1,9 +1,16 @@
 //! HTTP/2 on a client's connection (RFC 9113).
 //!
-//! hyper speaks the protocol, within bounds that are set here; [`head::admit`] makes a request what the rest of the gateway
-//! knows, or says why not; [`streams::Streams`] knows whether the connection is in use, so that an idle one ends.
+//! hyper speaks the protocol, within bounds that are set here, behind a [`guard::Guard`] that ends a connection whose client
+//! floods or stalls; [`head::admit`] makes a request what the rest of the gateway knows, or says why not;
+//! [`streams::Streams`] knows whether the connection is in use, so that an idle one ends; [`pace::Pace`] gives up a stream
+//! whose client does not take its answer, which flow control hides from the guard.
 
+mod budget;
+mod frames;
+mod guard;
 mod head;
+mod inbound;
+mod pace;
 mod streams;
 
 use std::convert::Infallible;
@@ -16,7 +23,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
@@ -25,6 +32,8 @@ use super::{FIRST_REQUEST, Phase, head as http1_head, until_stopping};
 use crate::gateway::{Body, Gateway};
 use crate::proxy::Peer;
 use crate::upstream::Pools;
+use guard::Guard;
+use pace::{Attendants, Paced};
 use streams::{Stream, Streams};
 
 /// How many requests that were reset before they were looked at may wait (CVE-2023-44487): then the connection ends.
@@ -33,8 +42,8 @@ const MAX_PENDING_RESETS: usize = 20;
 const MAX_ERROR_RESETS: usize = 256;
 /// How long a client may take to acknowledge a ping.
 const PONG_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a connection that was told to end may stay with no stream in use: what was sent is on its way, and a client
-/// acknowledges that it knows of the end.
+/// How long a connection that was told to end may stay with no stream in use and nothing to write: a client acknowledges that
+/// it knows of the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves HTTP/2 on a connection to its end.
@@ -48,14 +57,16 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let limits = shared.limits;
     let address = peer.address;
     let streams = Arc::new(Streams::new());
+    let attendants = Attendants::new(limits.timeouts.body());
     let service = Client {
+        attendants: attendants.clone(),
         gateway: shared.gateway,
         pools,
         peer,
         streams: Arc::clone(&streams),
         limits: limits.head,
     };
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(attendants);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2.max_concurrent_streams)
@@ -68,14 +79,15 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_local_error_reset_streams(MAX_ERROR_RESETS)
         .keep_alive_interval(limits.http2.ping_interval)
         .keep_alive_timeout(PONG_TIMEOUT);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let guard = Guard::new(stream, limits.timeouts, Arc::clone(&streams));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = end(&mut phase, &streams, limits.timeouts.keep_alive()) => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 result = connection => result,
-                () = streams.unused_for(FAREWELL) => Ok(()),
+                () = streams.silent_for(FAREWELL) => Ok(()),
             }
         }
     };
@@ -103,10 +115,11 @@ struct Client {
     peer: Arc<Peer>,
     streams: Arc<Streams>,
     limits: http1_head::Limits,
+    attendants: Attendants,
 }
 
 impl Service<Request<Incoming>> for Client {
-    type Response = Response<Body<Stream>>;
+    type Response = Response<Paced<Body<Stream>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -120,6 +133,10 @@ impl Service<Request<Incoming>> for Client {
             Arc::clone(&self.pools),
             Arc::clone(&self.peer),
         );
-        Box::pin(async move { Ok(gateway.handle(request, &peer, refused, &pools, stream).await) })
+        let pace = self.attendants.next();
+        Box::pin(async move {
+            let response = gateway.handle(request, &peer, refused, &pools, stream).await;
+            Ok(response.map(|body| Paced::new(body, pace)))
+        })
     }
 }

@@ -5,12 +5,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Sleep;
 
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
 use crate::time::monotonic;
@@ -36,6 +37,15 @@ pub struct RequestBody {
     left: u64,
     watch: Option<Arc<BodyWatch>>,
     identity: Arc<IdentityHeaders>,
+    stream: Option<Stream>,
+}
+
+/// What a body that comes on an HTTP/2 stream asks for beside: flow control hides a client that stops from whoever looks at
+/// the connection, and a reset may look like an end.
+#[derive(Debug)]
+struct Stream {
+    idle: Duration,
+    late: Option<Pin<Box<Sleep>>>,
 }
 
 /// What became of a request body so far, for whoever waits for the answer to it.
@@ -46,6 +56,7 @@ pub struct BodyWatch {
     moved: AtomicU64,
     bytes: AtomicU64,
     ended: AtomicBool,
+    answered: AtomicBool,
     failure: AtomicU8,
 }
 
@@ -60,6 +71,7 @@ impl RequestBody {
                     left: 0,
                     watch: None,
                     identity,
+                    stream: None,
                 },
                 None,
             );
@@ -69,6 +81,7 @@ impl RequestBody {
             moved: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             failure: AtomicU8::new(0),
         });
         let body = Self {
@@ -76,6 +89,7 @@ impl RequestBody {
             left: limit.unwrap_or(u64::MAX),
             watch: Some(Arc::clone(&watch)),
             identity,
+            stream: None,
         };
         (body, Some(watch))
     }
@@ -88,7 +102,35 @@ impl RequestBody {
             left: 0,
             watch: None,
             identity,
+            stream: None,
         }
+    }
+
+    /// The same body, where it comes on a stream of HTTP/2. A client that stops sending it for this long is given up, as long
+    /// as there is no answer; then both sides may pause as they like, within the bounds of the answer.
+    #[must_use]
+    pub fn on_stream(mut self, idle: Duration) -> Self {
+        self.stream = Some(Stream { idle, late: None });
+        self
+    }
+
+    /// Nothing has come for now: is the client late?
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(stream), Some(watch)) = (&mut self.stream, &self.watch) else {
+            return Poll::Pending;
+        };
+        if watch.answered.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let moved = Duration::from_millis(watch.moved.load(Ordering::Relaxed));
+        let deadline = tokio::time::Instant::from_std(watch.start + moved + stream.idle);
+        let late = stream
+            .late
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if late.deadline() != deadline {
+            late.as_mut().reset(deadline);
+        }
+        late.as_mut().poll(cx)
     }
 
     fn fail(&mut self, failure: BodyFailure) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
@@ -119,6 +161,11 @@ impl BodyWatch {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the answer has begun.
+    pub fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 
     /// How the body failed, if it did.
@@ -155,8 +202,15 @@ impl Body for RequestBody {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
-        let frame = match Pin::new(inner).poll_frame(cx) {
-            Poll::Pending => return Poll::Pending,
+        let frame = match Pin::new(&mut *inner).poll_frame(cx) {
+            Poll::Pending => {
+                ready!(this.poll_late(cx));
+                return this.fail(BodyFailure::Stalled);
+            }
+            // hyper takes a reset without an error for the end of the body; to the upstream it would look whole.
+            Poll::Ready(None) if this.stream.is_some() && !inner.is_end_stream() => {
+                return this.fail(BodyFailure::Broken);
+            }
             Poll::Ready(None) => None,
             Poll::Ready(Some(Err(error))) => return this.fail(why_broken(&error)),
             Poll::Ready(Some(Ok(frame))) => Some(frame),

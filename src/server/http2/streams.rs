@@ -17,6 +17,8 @@ pub(super) struct Streams {
     /// Milliseconds from `started` until the last one ended.
     ended: AtomicU64,
     begun: AtomicBool,
+    /// How often something was written to the client.
+    writes: AtomicU64,
     /// Told of the first stream.
     first: Notify,
 }
@@ -32,6 +34,7 @@ impl Streams {
             active: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
             begun: AtomicBool::new(false),
+            writes: AtomicU64::new(0),
             first: Notify::new(),
         }
     }
@@ -43,6 +46,22 @@ impl Streams {
             self.first.notify_one();
         }
         Stream(Arc::clone(self))
+    }
+
+    /// Notes that the client took something.
+    pub(super) fn wrote(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until no stream has been in use, and nothing has been written, for this long.
+    pub(super) async fn silent_for(&self, limit: Duration) {
+        loop {
+            let writes = self.writes.load(Ordering::Relaxed);
+            self.unused_for(limit).await;
+            if writes == self.writes.load(Ordering::Relaxed) {
+                return;
+            }
+        }
     }
 
     /// Waits until the first stream has begun.

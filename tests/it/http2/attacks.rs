@@ -65,7 +65,7 @@ const REPLACED: &[(&str, &[&str])] = &[
 ];
 
 /// Trailers that are none.
-const TRAILERS: &[(&str, &str)] = &[("x", "a\r\nb"), ("X", "1"), ("connection", "x")];
+const TRAILERS: &[(&str, &str)] = &[(":path", "/c/y"), ("x", "a\r\nb"), ("X", "1"), ("connection", "x")];
 
 /// Every way to spoil a good request, and what was done.
 fn spoiled<'a>(good: &[(&'a str, &'a str)]) -> Vec<(String, Play)> {

@@ -1,0 +1,269 @@
+//! [`Guard`]: an HTTP/2 connection as hyper may see it. Frames are followed in both directions, without a copy; a client that
+//! floods or stalls is told so with a GOAWAY, and given up.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frames::{Frames, Header, Reader, kind};
+use super::inbound::{Fault, Inbound};
+use super::streams::Streams;
+use crate::server::alarm::Alarm;
+use crate::server::guard::Timeouts;
+
+/// How long a client that is given up may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of what it still sends is read away meanwhile.
+const READ_AWAY: usize = 1024 * 1024;
+/// What each frame of an answer gives back to a client's budget: it may acknowledge it on the stream and on the connection.
+const EARNED: u32 = 5;
+
+/// A guarded connection.
+#[derive(Debug)]
+pub(super) struct Guard<S> {
+    io: S,
+    inbound: Inbound,
+    outbound: Frames,
+    timeouts: Timeouts,
+    streams: Arc<Streams>,
+    /// What `read_alarm` is set for.
+    awaited: Option<u64>,
+    read_alarm: Alarm,
+    write_alarm: Alarm,
+    ending: Option<Ending>,
+}
+
+/// A connection that is being given up.
+#[derive(Debug)]
+struct Ending {
+    fault: Fault,
+    /// What is left to write of the GOAWAY.
+    goaway: Vec<u8>,
+    shut: bool,
+    read_away: usize,
+}
+
+impl<S> Guard<S> {
+    pub(super) fn new(io: S, timeouts: Timeouts, streams: Arc<Streams>) -> Self {
+        Self {
+            io,
+            inbound: Inbound::new(),
+            outbound: Frames::after(0),
+            timeouts,
+            streams,
+            awaited: None,
+            read_alarm: Alarm::default(),
+            write_alarm: Alarm::default(),
+            ending: None,
+        }
+    }
+
+    fn give_up(&mut self, fault: Fault) {
+        // Within another frame, a GOAWAY would be taken for a part of it.
+        let goaway = if self.outbound.is_between() {
+            goaway(self.inbound.highest(), fault.code())
+        } else {
+            Vec::new()
+        };
+        self.read_alarm.set(LINGER);
+        self.ending = Some(Ending {
+            fault,
+            goaway,
+            shut: false,
+            read_away: 0,
+        });
+    }
+
+    /// Notes what of the client's is unfinished after something was read.
+    fn watch(&mut self) {
+        let unfinished = self.inbound.unfinished();
+        if unfinished != self.awaited {
+            self.awaited = unfinished;
+            match unfinished {
+                Some(_) => self.read_alarm.set(self.timeouts.head()),
+                None => self.read_alarm.clear(),
+            }
+        }
+    }
+}
+
+/// A GOAWAY frame (RFC 9113, section 6.8).
+fn goaway(last: u32, code: u32) -> Vec<u8> {
+    let head = [0, 0, 8, kind::GOAWAY, 0, 0, 0, 0, 0];
+    [&head[..], &last.to_be_bytes(), &code.to_be_bytes()].concat()
+}
+
+/// Counts what an answer is made of.
+struct Answers(u32);
+
+impl Reader for Answers {
+    type Stop = std::convert::Infallible;
+
+    fn begins(&mut self, header: Header) -> Result<(), Self::Stop> {
+        if matches!(header.kind, kind::DATA | kind::HEADERS) {
+            self.0 += 1;
+        }
+        Ok(())
+    }
+
+    fn payload(&mut self, _: Header, _: &[u8]) -> Result<(), Self::Stop> {
+        Ok(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Writes the GOAWAY, ends the writing side, and reads on for a moment: closing a socket with unread bytes resets the
+    /// connection, and a reset can overtake what was written.
+    fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(ending) = &mut self.ending else {
+            return Poll::Pending;
+        };
+        let error = || io::Error::new(io::ErrorKind::ConnectionAborted, ending.fault.as_str());
+        if self.read_alarm.poll(cx).is_ready() {
+            return Poll::Ready(error());
+        }
+        while !ending.goaway.is_empty() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, &ending.goaway)) {
+                Ok(written @ 1..) => drop(ending.goaway.drain(..written)),
+                Ok(0) | Err(_) => return Poll::Ready(error()),
+            }
+        }
+        if !ending.shut {
+            if ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err() {
+                return Poll::Ready(error());
+            }
+            ending.shut = true;
+        }
+        let mut space = [0; 16 * 1024];
+        loop {
+            let mut away = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut away)) {
+                Ok(()) if !away.filled().is_empty() && ending.read_away < READ_AWAY => {
+                    ending.read_away += away.filled().len();
+                }
+                Ok(()) | Err(_) => return Poll::Ready(error()),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.ending.is_some() {
+                return this.end(cx).map(Err);
+            }
+            let before = buf.filled().len();
+            match Pin::new(&mut this.io).poll_read(cx, buf) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => match this.inbound.advance(&buf.filled()[before..]) {
+                    Ok(()) => {
+                        this.watch();
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(fault) => {
+                        buf.set_filled(before);
+                        this.give_up(fault);
+                    }
+                },
+                Poll::Pending => {
+                    this.watch();
+                    ready!(this.read_alarm.poll(cx));
+                    this.give_up(Fault::Slow);
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guard<S> {
+    /// A client that does not take what it is sent holds memory on both sides: it is given up like one that does not send.
+    fn late<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if !self.write_alarm.is_set() {
+            self.write_alarm.set(self.timeouts.body());
+        }
+        ready!(self.write_alarm.poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client stopped reading",
+        )))
+    }
+
+    /// Follows what was written: the first `count` bytes of these.
+    fn wrote<'a>(&mut self, bytes: impl Iterator<Item = &'a [u8]>, mut count: usize) {
+        self.write_alarm.clear();
+        self.streams.wrote();
+        let mut answers = Answers(0);
+        for piece in bytes {
+            let piece = &piece[..piece.len().min(count)];
+            count -= piece.len();
+            let Ok(()) = self.outbound.advance(piece, &mut answers);
+        }
+        if answers.0 > 0 {
+            self.inbound.earn(answers.0.saturating_mul(EARNED));
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.ending.is_some() {
+            // Nobody reads it any more.
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let Poll::Ready(result) = Pin::new(&mut this.io).poll_write(cx, buf) else {
+            return this.late(cx);
+        };
+        if let Ok(count) = result {
+            this.wrote(std::iter::once(buf), count);
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.ending.is_some() {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
+        let Poll::Ready(result) = Pin::new(&mut this.io).poll_write_vectored(cx, bufs) else {
+            return this.late(cx);
+        };
+        if let Ok(count) = result {
+            this.wrote(bufs.iter().map(|buf| &**buf), count);
+        }
+        Poll::Ready(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ending.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ending.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;
