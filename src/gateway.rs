@@ -23,9 +23,10 @@ use body::Read;
 pub use owned::Owned;
 
 use crate::config::Config;
+use crate::limiter::{Client, Limiter};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace};
+use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace, rate_limited};
 use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
 use crate::time::{Clock, monotonic};
@@ -43,6 +44,9 @@ const NO_ROUTE: &str = "none";
 pub struct Snapshot {
     proxy: Proxy,
     owned: Owned,
+    /// The limits of those endpoints.
+    owned_limits: Vec<usize>,
+    limiter: Arc<Limiter>,
     upstreams: Arc<Upstreams>,
     /// What metrics and logs call each route.
     labels: Vec<Arc<str>>,
@@ -70,18 +74,23 @@ struct Place<'a> {
 }
 
 impl Snapshot {
-    /// Builds what requests need from a validated configuration. Servers that `before` has as well stay what they are.
+    /// Builds what requests need from a validated configuration. Servers that `before` has as well stay what they are, and
+    /// what was counted of clients goes on to count.
     pub fn new(
         config: &Config,
         tokens: Arc<Tokens>,
         owned: Owned,
         before: Option<&Self>,
     ) -> Result<Self, InvalidProxy> {
+        let limiter = before.map(|before| before.limiter.as_ref());
+        let limiter = Arc::new(Limiter::new(&config.limiter, &config.limits, limiter));
         let before = before.map(|before| before.upstreams.as_ref());
         let upstreams = Arc::new(Upstreams::new(&config.upstreams, before));
         Ok(Self {
-            proxy: Proxy::new(config, tokens, Arc::clone(&upstreams))?,
+            proxy: Proxy::new(config, tokens, Arc::clone(&upstreams), Arc::clone(&limiter))?,
             owned,
+            owned_limits: config.auth.limits.clone(),
+            limiter,
             upstreams,
             labels: config.routes.iter().map(|route| label(&route.rule)).collect(),
             trusted: config.server.trusted_proxies.clone(),
@@ -209,17 +218,27 @@ impl Snapshot {
         let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
         if self.owned.claims(target.path()) {
             record.label(Some(self.owned.label(target.path())));
+            let mut standings = Vec::new();
+            if !self.owned_limits.is_empty() {
+                let client = Client {
+                    address: client,
+                    principal: None,
+                };
+                let counted = self
+                    .limiter
+                    .take(&self.owned_limits, client, moment.started, &mut standings);
+                counted.map_err(|exceeded| rate_limited(&exceeded))?;
+            }
             let request = Request::from_parts(parts, Read::new(incoming, record.own_body()));
-            return self
-                .owned
-                .call(request, client, &caller.request_id)
-                .await
-                .map(|response| response.map(body::Kind::Owned));
+            let mut response = self.owned.call(request, client, &caller.request_id).await?;
+            self.limiter.tell(&standings, response.headers_mut());
+            return Ok(response.map(body::Kind::Owned));
         }
         let mut trace = Trace::default();
         let exchange = Exchange {
             target: &target,
             caller,
+            client,
             moment,
             pools,
         };

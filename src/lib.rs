@@ -4,7 +4,7 @@
 //!
 //! * L4, the process: [`cli`], [`server`], [`gateway`], [`reload`], [`admin`]
 //! * L3, requests: [`auth`] (the endpoints that we own) and [`proxy`] (the pipeline), which never import each other
-//! * L2, resources: [`token`], [`issuer`], [`store`], [`upstream`], [`password`]
+//! * L2, resources: [`token`], [`issuer`], [`store`], [`upstream`], [`limiter`], [`password`]
 //! * L1, rules without async or network: [`config`], [`rules`], [`problem`], [`metrics`]
 //! * L0, values: [`id`], [`json`], [`secret`], [`time`]
 
@@ -19,6 +19,7 @@ pub mod problem;
 pub mod rules;
 
 pub mod issuer;
+pub mod limiter;
 pub mod password;
 pub mod store;
 pub mod token;

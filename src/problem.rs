@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 pub use code::Code;
@@ -40,6 +40,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     allow: Option<HeaderValue>,
+    fields: Option<Box<HeaderMap>>,
     close: bool,
     oauth: bool,
 }
@@ -78,6 +79,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
+            fields: None,
             close: false,
             oauth: false,
         }
@@ -109,6 +111,13 @@ impl Problem {
     #[must_use]
     pub fn allow(mut self, methods: HeaderValue) -> Self {
         self.allow = Some(methods);
+        self
+    }
+
+    /// Adds fields to the answer's head.
+    #[must_use]
+    pub fn with(mut self, fields: HeaderMap) -> Self {
+        self.fields = Some(Box::new(fields));
         self
     }
 
@@ -165,6 +174,9 @@ impl Problem {
         }
         if let Some(allow) = &self.allow {
             headers.insert(header::ALLOW, allow.clone());
+        }
+        if let Some(fields) = &self.fields {
+            headers.extend((**fields).clone());
         }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

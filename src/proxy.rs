@@ -21,11 +21,12 @@ use http::{HeaderMap, HeaderValue, Method, Response, Version, header};
 use hyper::body::Incoming;
 
 pub use body::{BodyError, ResponseBody};
-pub use error::Refused;
+pub use error::{Refused, rate_limited};
 pub use target::Target;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, LimitBy};
 use crate::id::Identity;
+use crate::limiter::{Client, Limiter, Standing};
 use crate::rules::bearer::bearer_token;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::{Access, AuthMode, Permit, decide};
@@ -46,6 +47,7 @@ pub struct Proxy {
     body_idle: Duration,
     tokens: Arc<Tokens>,
     upstreams: Arc<Upstreams>,
+    limiter: Arc<Limiter>,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,10 @@ struct Route {
     max_body: Option<u64>,
     timeout: Option<Duration>,
     edge: config::Edge,
+    /// Limits that are asked before it is known who the request comes from.
+    limits: Vec<usize>,
+    /// And those that ask who that is.
+    user_limits: Vec<usize>,
 }
 
 /// A request that may pass.
@@ -66,6 +72,8 @@ struct Authorized<'a> {
     /// The token that says who it comes from, where one was looked at.
     token: Option<Accepted>,
     permit: Permit,
+    /// How far the limits were used that it counted against; usually there are none.
+    standings: Vec<Standing>,
 }
 
 /// The other end of a client's connection.
@@ -108,6 +116,8 @@ pub struct Exchange<'a> {
     pub target: &'a Target<'a>,
     /// Whom it came from.
     pub caller: &'a Caller,
+    /// The client's address, as far as trusted proxies tell.
+    pub client: IpAddr,
     /// When.
     pub moment: Moment,
     /// The worker's connections to upstreams.
@@ -136,8 +146,14 @@ pub enum InvalidProxy {
 
 impl Proxy {
     /// The proxy of a configuration.
-    pub fn new(config: &Config, tokens: Arc<Tokens>, upstreams: Arc<Upstreams>) -> Result<Self, InvalidProxy> {
+    pub fn new(
+        config: &Config,
+        tokens: Arc<Tokens>,
+        upstreams: Arc<Upstreams>,
+        limiter: Arc<Limiter>,
+    ) -> Result<Self, InvalidProxy> {
         let rules: Vec<Rule> = config.routes.iter().map(|route| route.rule.clone()).collect();
+        let is_by_user = |limit: &usize| config.limits.get(*limit).is_some_and(|limit| limit.by == LimitBy::User);
         let routes = config.routes.iter().map(|route| Route {
             access: route.access.clone(),
             upstream: route.upstream,
@@ -146,6 +162,13 @@ impl Proxy {
             max_body: route.max_body,
             timeout: route.timeout,
             edge: route.edge.clone(),
+            limits: route
+                .limits
+                .iter()
+                .copied()
+                .filter(|limit| !is_by_user(limit))
+                .collect(),
+            user_limits: route.limits.iter().copied().filter(is_by_user).collect(),
         });
         Ok(Self {
             table: RouteTable::new(&rules).map_err(InvalidProxy::Routes)?,
@@ -155,6 +178,7 @@ impl Proxy {
             body_idle: config.server.body_idle_timeout,
             tokens,
             upstreams,
+            limiter,
         })
     }
 
@@ -171,10 +195,14 @@ impl Proxy {
             caller,
             moment,
             pools,
+            ..
         } = *exchange;
-        let Authorized { route, token, permit } = self
-            .authorize(&parts.headers, target, &parts.method, moment.now, trace)
-            .await?;
+        let Authorized {
+            route,
+            token,
+            permit,
+            standings,
+        } = self.authorize(&parts, exchange, trace).await?;
         if let Some(redirect) = &route.edge.redirect {
             return Ok(edge::redirect(redirect, target));
         }
@@ -234,26 +262,55 @@ impl Proxy {
         };
         let mut response = errand.run(parts, body).await?;
         rewrite_response(response.headers_mut());
+        self.limiter.tell(&standings, response.headers_mut());
         Ok(response)
     }
 
     /// Whether a request may pass, and by which route. What it learns is in `trace`, whatever it comes to.
     async fn authorize(
         &self,
-        headers: &HeaderMap,
-        target: &Target<'_>,
-        method: &Method,
-        now: Timestamp,
+        parts: &Parts,
+        exchange: &Exchange<'_>,
         trace: &mut Trace,
     ) -> Result<Authorized<'_>, Refused> {
-        let index = self.find(target, method)?;
+        let Exchange { target, moment, .. } = *exchange;
+        let index = self.find(target, &parts.method)?;
         let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
         trace.route = Some(index);
-        let token = self.authenticate(route, headers, now).await?;
+        // Empty, it costs nothing.
+        let mut standings = Vec::new();
+        let mut client = Client {
+            address: exchange.client,
+            principal: None,
+        };
+        self.count(&route.limits, client, moment, &mut standings)?;
+        let token = self.authenticate(route, &parts.headers, moment.now).await?;
         let identity = token.as_ref().map(Accepted::identity);
         trace.identity = identity.cloned();
         let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
-        Ok(Authorized { route, token, permit })
+        client.principal = identity.map(|identity| &identity.principal);
+        self.count(&route.user_limits, client, moment, &mut standings)?;
+        Ok(Authorized {
+            route,
+            token,
+            permit,
+            standings,
+        })
+    }
+
+    /// Counts the request against these limits.
+    fn count(
+        &self,
+        limits: &[usize],
+        client: Client<'_>,
+        moment: Moment,
+        standings: &mut Vec<Standing>,
+    ) -> Result<(), Refused> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let counted = self.limiter.take(limits, client, moment.started, standings);
+        counted.map_err(Refused::Limited)
     }
 
     fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {

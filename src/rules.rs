@@ -7,6 +7,7 @@
 
 pub mod bearer;
 pub mod claim_path;
+pub mod gcra;
 pub mod headers;
 pub mod host;
 pub mod path;

@@ -78,7 +78,10 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
         .chain(http2::KEYS)
         .chain(gateway::ADMIN)
         .chain(state)
+        .chain(gateway::AUTH)
+        .chain(limits::AUTH)
         .chain(gateway::ENDPOINTS)
+        .chain(limits::LIMITS)
         .chain(traffic)
         .chain(edges::TABLES)
 }
@@ -98,7 +101,7 @@ pub(super) enum Shape {
 /// The table whose keys are names that the operator chooses.
 pub(super) const NAMED: &str = "upstreams";
 /// The lists of tables.
-pub(super) const LISTED: &[&str] = &["clients", "issuers", "routes"];
+pub(super) const LISTED: &[&str] = &["clients", "issuers", "limits", "routes"];
 
 /// The list of tables that the key at this place stands in.
 pub(super) fn list_of(pattern: &str) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 
 mod edge;
 mod http2;
+mod limits;
 mod route;
 mod server;
 mod upstream;
@@ -17,6 +18,7 @@ use crate::secret::Secret;
 
 pub(super) use edge::Redirect;
 pub(super) use http2::Http2;
+pub(super) use limits::{Limit, Limiter};
 pub(super) use route::Route;
 pub(super) use server::Server;
 pub(super) use upstream::Upstream;
@@ -36,6 +38,9 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) clients: Vec<Client>,
     pub(super) log: Log,
+    pub(super) limiter: Limiter,
+    #[serde(default)]
+    pub(super) limits: Vec<Limit>,
     #[serde(default)]
     pub(super) issuers: Vec<Issuer>,
     #[serde(default)]
@@ -131,6 +136,8 @@ pub(super) struct Auth {
     pub(super) path: String,
     pub(super) signup: String,
     pub(super) docs: bool,
+    #[serde(default)]
+    pub(super) limits: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ mod client;
 mod edge;
 mod http2;
 mod issuer;
+mod limits;
 mod redis;
 mod route;
 mod server;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use edge::{Edge, UpstreamHost};
 pub use http2::Http2;
+pub use limits::{Limit, LimitBy, Limiter};
 pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;
 pub use server::{ProxyProtocol, Server};
@@ -52,6 +54,10 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// Logs.
     pub log: Log,
+    /// How clients are counted.
+    pub limiter: Limiter,
+    /// How many requests may come from whom; [`Route::limits`] and [`Auth::limits`] are indices into this.
+    pub limits: Vec<Limit>,
     /// Others whose tokens are accepted on routes that name them, in the order of the file.
     pub issuers: Vec<Issuer>,
     /// The upstreams, by the order of their names; [`Route::upstream`] is an index into this.
@@ -223,6 +229,8 @@ pub struct Auth {
     pub signup: Signup,
     /// Whether `/auth/docs` and `/auth/openapi.json` are served (default true).
     pub docs: bool,
+    /// Which limits all requests to them count against: indices into [`Config::limits`], each once, none by user.
+    pub limits: Vec<usize>,
 }
 
 /// Who makes accounts.

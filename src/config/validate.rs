@@ -6,6 +6,7 @@ mod clients;
 mod database_url;
 mod edges;
 mod issuers;
+mod limits;
 mod paths;
 mod redis_url;
 mod revocation;
@@ -37,12 +38,13 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let keys = store
         .as_ref()
         .map(|store| store::keys(&raw.keys, &raw.tokens, &store.backend, check));
-    let auth = auth::auth(&raw.auth, check);
+    let auth = auth::auth(raw, check);
     let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
     let revocation = revocation::revocation(&raw.revocation, raw.store.query_timeout, check);
     let identity = auth::identity(&raw.identity, check);
     let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);
+    let limits = limits::limits(&raw.limits, check);
     let issuers = issuers::issuers(&raw.issuers, tokens.as_ref(), check);
     let upstreams = upstreams::upstreams(&raw.upstreams, check);
     let routes = routes::routes(raw, auth.as_ref(), check);
@@ -58,6 +60,8 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         identity: identity?,
         clients: clients?,
         log: log?,
+        limiter: limits::limiter(&raw.limiter),
+        limits: limits?,
         issuers: issuers?,
         upstreams: upstreams?,
         routes: routes?,

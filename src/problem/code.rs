@@ -82,6 +82,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Content type not supported";
     /// The body was read, but fields in it are not acceptable.
     InvalidFields = "invalid_fields", UNPROCESSABLE_ENTITY, "Some fields are not valid";
+    /// The client has used up a limit.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// The header section is larger, or has more lines, than the gateway takes.
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers too large";
     /// The gateway failed in a way that it does not explain to clients.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method};
 
+use crate::limiter::Exceeded;
 use crate::problem::{Code, Problem};
 use crate::rules::bearer::InvalidBearer;
 use crate::rules::path::AmbiguousPath;
@@ -30,6 +31,8 @@ pub enum Refused {
     Token(token::Refusal),
     /// The policy said no.
     Denied(Denied),
+    /// The client has used up a limit.
+    Limited(Exceeded),
     /// The client asks for a WebSocket.
     Upgrade,
     /// The request body is larger than the route takes.
@@ -75,6 +78,7 @@ impl Refused {
             Self::Denied(Denied::MissingClaim) => {
                 Problem::new(Code::Forbidden, "the token lacks a claim that this route asks for")
             }
+            Self::Limited(exceeded) => rate_limited(exceeded),
             Self::Upgrade => Problem::new(Code::UpgradeRefused, "this route does not relay WebSockets"),
             Self::BodyTooLarge => {
                 Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
@@ -88,6 +92,14 @@ impl Refused {
             Self::Upstream(error) => upstream_problem(error),
         }
     }
+}
+
+/// What a client that has used up a limit is told, on routes and on the endpoints that we own.
+#[must_use]
+pub fn rate_limited(exceeded: &Exceeded) -> Problem {
+    Problem::new(Code::RateLimited, "this is more than may be asked for in this time")
+        .retry_after(exceeded.retry_after)
+        .with((*exceeded.fields).clone())
 }
 
 fn method_not_allowed(methods: &[Method]) -> Problem {

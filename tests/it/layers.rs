@@ -24,6 +24,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("store", 2, &[]),
     ("upstream", 2, &[]),
     ("password", 2, &[]),
+    ("limiter", 2, &[]),
     ("tls", 2, &[]),
     // L1, rules: a configuration is made of rules, and rules know of no configuration. Problems name themselves.
     ("config", 1, &["rules", "problem"]),

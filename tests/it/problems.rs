@@ -87,6 +87,9 @@ fn routes(upstream: &Upstream) -> String {
         id = "asks"
         secret = "0123456789abcdef0123456789abcdef"
         allow = "introspect"
+        [[limits]]
+        name = "never"
+        rate = "1/d"
         [upstreams.app]
         servers = ["{}"]
         response_timeout = "300ms"
@@ -108,6 +111,11 @@ fn routes(upstream: &Upstream) -> String {
         path = "/admin"
         upstream = "app"
         roles = ["admin"]
+        [[routes]]
+        path = "/once"
+        upstream = "app"
+        auth = "none"
+        limits = "never"
         [[routes]]
         path = "/down"
         upstream = "down"
@@ -158,6 +166,8 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
             "upgrade_refused",
             get("/open", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
         ),
+        // Somebody was first.
+        ("rate_limited", get("/once", "")),
         ("target_too_long", get(&format!("/open/{}", "a".repeat(9000)), "")),
         ("headers_too_large", get("/open", &"X: y\r\n".repeat(200))),
         ("request_timeout", "GET /open HTTP/1.1\r\n".to_owned()),
@@ -210,6 +220,7 @@ async fn every_code_is_the_answer_to_some_request() {
     let user = Account::sign_up(&gateway).await;
     let ended = user.log_in(&gateway).await;
     gateway.log_out(&ended.token).await;
+    assert_eq!(gateway.get("/once", None).await.0, 200);
     let mut collected = Collected::default();
     for (code, request) in plain_requests(&gateway, &user, &ended) {
         collected.expect(&gateway, code, request).await;

@@ -300,6 +300,7 @@ fn config(directory: &TempDir) -> Config {
             path: "/auth".to_owned(),
             signup: Signup::Open,
             docs: true,
+            limits: Vec::new(),
         },
         identity: config::IdentityHeaders {
             prefix: "x-auth-".to_owned(),
@@ -311,6 +312,11 @@ fn config(directory: &TempDir) -> Config {
             allow: config::ClientPermission::ALL.to_vec(),
         }],
         issuers: Vec::new(),
+        limiter: config::Limiter {
+            capacity: 64,
+            headers: true,
+        },
+        limits: Vec::new(),
         log: config::Log {
             format: config::LogFormat::Text,
             filter: "info".to_owned(),

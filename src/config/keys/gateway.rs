@@ -94,8 +94,8 @@ pub(super) static ADMIN: &[Key] = &[key(
     "Where `/healthz`, `/readyz` and `/metrics` are served, never on the public listener; `\"\"` turns them off.",
 )];
 
-/// `[auth]` to `[log]`.
-pub(super) static ENDPOINTS: &[Key] = &[
+/// `[auth]`, but for what [`limits`](super::limits) adds to it.
+pub(super) static AUTH: &[Key] = &[
     key(
         "auth.path",
         Text("a path such as \"/auth\": segments of A-Z a-z 0-9 - . _ ~, no slash at the end"),
@@ -114,6 +114,10 @@ pub(super) static ENDPOINTS: &[Key] = &[
         Value("true"),
         "Whether `/auth/docs` and `/auth/openapi.json` are served.",
     ),
+];
+
+/// `[identity]` to `[log]`.
+pub(super) static ENDPOINTS: &[Key] = &[
     key(
         "identity.prefix",
         Text("the beginning of a header name, ending in \"-\" and not that of a header with a meaning of its own"),

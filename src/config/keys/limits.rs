@@ -1,9 +1,8 @@
 //! What clients may cost, and how it is known who they are.
 
-use super::Default::Value;
-use super::Key;
-use super::Kind::OneOf;
-use super::key;
+use super::Default::{Derived, Required, Unset, Value};
+use super::Kind::{Bool, Integer, List, OneOf, Text};
+use super::{Key, key};
 
 /// The end of `[server]`.
 pub(super) static SERVER: &[Key] = &[key(
@@ -13,3 +12,55 @@ pub(super) static SERVER: &[Key] = &[key(
     "Whether a PROXY header (version 1 or 2) at the beginning of a connection says who the client is. Only \
      `server.trusted_proxies` may send one: with `required` all others are turned away, with `optional` theirs is not read.",
 )];
+
+/// The end of `[auth]`.
+pub(super) static AUTH: &[Key] = &[key(
+    "auth.limits",
+    List("the name of one of the [[limits]], not by \"user\""),
+    Unset,
+    "Limits that all requests at or below `auth.path` count against, in this order.",
+)];
+
+/// `[limiter]` and `[[limits]]`.
+pub(super) static LIMITS: &[Key] = &[
+    key(
+        "limiter.capacity",
+        Integer(64, 100_000_000),
+        Value("100000"),
+        "How many clients that used something of a limit are remembered, over all limits. Newcomers beyond that share what \
+         one of them may.",
+    ),
+    key(
+        "limiter.headers",
+        Bool,
+        Value("true"),
+        "Whether answers to requests that passed say in `RateLimit` what is left, too.",
+    ),
+    key(
+        "limits[].name",
+        Text("1 to 32 characters of a-z 0-9 - _"),
+        Required,
+        "What routes call the limit. Those that name the same one share what it allows.",
+    ),
+    key(
+        "limits[].rate",
+        Text(
+            "a whole number from 1 to 1000000 and a unit of time, such as \"100/s\", \"20/m\", \"1000/h\" or \"5000/d\"",
+        ),
+        Required,
+        "How many requests each client may send in which time.",
+    ),
+    key(
+        "limits[].burst",
+        Integer(1, 1_000_000),
+        Derived("the number in `rate`"),
+        "How many of them it may send at once.",
+    ),
+    key(
+        "limits[].by",
+        OneOf(&["ip", "user", "all"]),
+        Value("\"ip\""),
+        "What a client is: an address (of IPv6, a network of /64), whoever the token names (without one, the address), or \
+         everybody together.",
+    ),
+];

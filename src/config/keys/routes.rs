@@ -83,4 +83,10 @@ pub(super) static KEYS: &[Key] = &[
         Unset,
         "How long the whole exchange may take; not set: no limit beyond the others.",
     ),
+    key(
+        "routes[].limits",
+        List("the name of one of the [[limits]]"),
+        Unset,
+        "Limits that its requests count against, in this order; those by `user` after the others, once it is known who asks.",
+    ),
 ];

@@ -28,4 +28,6 @@ pub(in crate::config) struct Route {
     pub(in crate::config) max_body: Option<units::Limit>,
     #[serde(default, deserialize_with = "units::optional_duration")]
     pub(in crate::config) timeout: Option<Duration>,
+    #[serde(default)]
+    pub(in crate::config) limits: Vec<String>,
 }

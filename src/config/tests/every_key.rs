@@ -79,6 +79,7 @@ fn document(key: &str, value: &str) -> (String, usize) {
             };
             let upstream = if name == "upstream" { "" } else { "upstream = \"a\"\n" };
             let issuer = match name {
+                "limits" => limits::LIMIT.to_owned(),
                 "issuers" => format!("[[issuers]]\n{}", issuers::beside(key)),
                 _ => String::new(),
             };
@@ -90,6 +91,8 @@ fn document(key: &str, value: &str) -> (String, usize) {
                 &section["routes[].".len()..]
             )
         }
+        "limits[]" => format!("{ROUTES}\n[[limits]]\n{}{setting}\n", limits::beside(key)),
+        "auth" if name == "limits" => format!("{ROUTES}\n{}[auth]\n{setting}\n", limits::LIMIT),
         "clients[]" => format!("{ROUTES}\n[[clients]]\n{beside}{setting}\n"),
         "issuers[]" => format!("{ROUTES}\n[[issuers]]\n{}{setting}\n", issuers::beside(key)),
         "issuers[].claims" => format!("{ROUTES}\n[[issuers]]\n{}claims.{setting}\n", issuers::beside(key)),

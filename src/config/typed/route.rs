@@ -27,4 +27,6 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// What it does beside forwarding.
     pub edge: Edge,
+    /// Which limits its requests count against: indices into [`Config::limits`](super::Config::limits), each once.
+    pub limits: Vec<usize>,
 }

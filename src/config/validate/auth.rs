@@ -1,6 +1,6 @@
 //! `[passwords]`, `[auth]`, `[identity]` and `[log]`.
 
-use super::{Check, cores, paths};
+use super::{Check, cores, limits, paths};
 use crate::config::{raw, typed};
 use crate::rules::headers::IdentityHeaders;
 
@@ -13,7 +13,9 @@ pub(super) fn passwords(raw: &raw::Passwords) -> typed::Passwords {
     }
 }
 
-pub(super) fn auth(raw: &raw::Auth, check: &mut Check<'_>) -> Option<typed::Auth> {
+pub(super) fn auth(config: &raw::Config, check: &mut Check<'_>) -> Option<typed::Auth> {
+    let raw = &config.auth;
+    let limits = limits::of_endpoints(&raw.limits, &config.limits, check);
     if !paths::is_plain(&raw.path) {
         check.invalid("auth.path", "auth.path", "not a plain path", &raw.path);
         return None;
@@ -27,6 +29,7 @@ pub(super) fn auth(raw: &raw::Auth, check: &mut Check<'_>) -> Option<typed::Auth
         path: raw.path.clone(),
         signup,
         docs: raw.docs,
+        limits: limits?,
     })
 }
 

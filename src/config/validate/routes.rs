@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::{Check, Reported};
+use super::{Check, Reported, limits};
 use crate::config::error::Complaint;
 use crate::config::{raw, suggest, tree, typed};
 use crate::id::{IssuerName, Role};
@@ -92,6 +92,7 @@ impl Reader<'_, '_> {
         let assertion = self.assertion(route);
         let change = self.path_change(route, path.as_ref());
         let edge = self.edge(route, path.as_ref());
+        let limits = limits::named(&route.limits, &self.key("limits"), &self.raw.limits, self.check);
         Some(typed::Route {
             rule: Rule {
                 line: self.check.line(&format!("routes[{}]", self.index)),
@@ -107,6 +108,7 @@ impl Reader<'_, '_> {
             max_body: route.max_body.unwrap_or(self.raw.server.max_body).0,
             timeout: route.timeout,
             edge: edge?,
+            limits: limits?,
         })
     }
 

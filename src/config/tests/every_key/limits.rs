@@ -1,11 +1,59 @@
 //! What clients may cost, and how it is known who they are.
 
-use super::rows::WORD;
+use super::rows::{BOOL, WORD};
 use super::{Row, row};
 
-pub(super) const ROWS: &[Row] = &[row(
-    "server.proxy_protocol",
-    "\"required\"",
-    "proxy_protocol: Required",
-    WORD,
-)];
+/// A limit that others can name.
+pub(super) const LIMIT: &str =
+    "[[limits]]\nname = \"l\"\nrate = \"1/s\"\n[[limits]]\nname = \"u\"\nrate = \"1/s\"\nby = \"user\"\n";
+
+/// What else a limit has to say beside this key.
+pub(super) fn beside(key: &str) -> &'static str {
+    match key {
+        "limits[].name" => "rate = \"3/s\"\n",
+        "limits[].rate" => "name = \"a\"\n",
+        _ => "name = \"a\"\nrate = \"3/s\"\n",
+    }
+}
+
+pub(super) const ROWS: &[Row] = &[
+    row(
+        "server.proxy_protocol",
+        "\"required\"",
+        "proxy_protocol: Required",
+        WORD,
+    ),
+    row(
+        "auth.limits",
+        "\"l\"",
+        "limits: [0] }, identity",
+        &["\"x\"", "[\"l\", \"l\"]", "\"u\"", "1"],
+    ),
+    row(
+        "limiter.capacity",
+        "640",
+        "capacity: 640",
+        &["63", "100000001", "\"7\""],
+    ),
+    row("limiter.headers", "false", "headers: false", BOOL),
+    row(
+        "limits[].name",
+        "\"per-ip_1\"",
+        "name: \"per-ip_1\"",
+        &["\"\"", "\"A\"", "\"a b\"", "1"],
+    ),
+    row(
+        "limits[].rate",
+        "\"20/m\"",
+        "quota: Quota { interval: 3000000000, burst: 20 }",
+        &["\"20\"", "\"0/s\"", "\"1/w\"", "\"1000001/s\"", "20"],
+    ),
+    row("limits[].burst", "7", "burst: 7", &["0", "1000001", "\"7\""]),
+    row("limits[].by", "\"all\"", "by: Everybody", WORD),
+    row(
+        "routes[].limits",
+        "[\"u\", \"l\"]",
+        "limits: [1, 0]",
+        &["\"x\"", "[\"l\", \"l\"]", "1"],
+    ),
+];
