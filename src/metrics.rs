@@ -27,6 +27,7 @@ pub struct Metrics {
     durations: Family<RouteLabels, Histogram>,
     problems: Family<ProblemLabels, Counter>,
     upstream_errors: Family<UpstreamLabels, Counter>,
+    exchanges_ended: Family<ProblemLabels, Counter>,
     issuer_keys: Family<IssuerLabels, Gauge>,
     issuer_failures: Family<IssuerLabels, Gauge>,
     refused_connections: Family<RefusedLabels, Counter>,
@@ -35,6 +36,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Requests being answered.
     pub in_flight: Gauge,
+    /// Tunnels that are open.
+    pub tunnels: Gauge,
     /// Revocations that are known.
     pub revocations: Gauge,
     /// Seconds since revocations were last read.
@@ -43,6 +46,8 @@ pub struct Metrics {
     pub revocations_restored: Counter,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
+    /// Exchanges whose token is judged again and again.
+    pub exchanges_watched: Gauge,
     /// Signing keys that are held.
     pub signing_keys: Gauge,
     /// Seconds since the key that signs began to.
@@ -156,16 +161,19 @@ impl Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             problems: Family::default(),
             upstream_errors: Family::default(),
+            exchanges_ended: Family::default(),
             issuer_keys: Family::default(),
             issuer_failures: Family::default(),
             refused_connections: Family::default(),
             config_reloads: Family::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
+            tunnels: Gauge::default(),
             revocations: Gauge::default(),
             revocations_age: Gauge::default(),
             revocations_restored: Counter::default(),
             tokens_remembered: Gauge::default(),
+            exchanges_watched: Gauge::default(),
             signing_keys: Gauge::default(),
             signing_key_age: Gauge::default(),
             key_failures: Counter::default(),
@@ -186,11 +194,21 @@ impl Metrics {
             "Requests that an upstream did not answer",
             metrics.upstream_errors.clone(),
         );
+        registry.register(
+            "exchanges_ended",
+            "Answers and tunnels under way that were ended because their token was not good any more",
+            metrics.exchanges_ended.clone(),
+        );
         registry.register("connections", "Open client connections", metrics.connections.clone());
         registry.register(
             "requests_in_flight",
             "Requests being answered",
             metrics.in_flight.clone(),
+        );
+        registry.register(
+            "tunnels",
+            "Open tunnels: WebSockets and other upgrades",
+            metrics.tunnels.clone(),
         );
         registry.register("revocations", "Revocations that are known", metrics.revocations.clone());
         let help = "Time since revocations were last read";
@@ -204,6 +222,11 @@ impl Metrics {
             "tokens_remembered",
             "Verified tokens that are remembered",
             metrics.tokens_remembered.clone(),
+        );
+        registry.register(
+            "exchanges_watched",
+            "Exchanges under way whose token is judged again and again",
+            metrics.exchanges_watched.clone(),
         );
         registry.register(
             "signing_keys",
@@ -299,6 +322,13 @@ impl Metrics {
     /// Notes an error that the gateway answered itself.
     pub fn problem(&self, code: Code) {
         self.problems
+            .get_or_create(&ProblemLabels { code: CodeLabel(code) })
+            .inc();
+    }
+
+    /// Notes an exchange under way that was ended because its token was not good any more.
+    pub fn exchange_ended(&self, code: Code) {
+        self.exchanges_ended
             .get_or_create(&ProblemLabels { code: CodeLabel(code) })
             .inc();
     }

@@ -5,36 +5,42 @@
 //! (The path was normalised before: [`Target::read`].) Nothing reaches an upstream without a
 //! [`Permit`](crate::rules::policy::Permit), and only the policy makes one.
 
+mod authorize;
 mod body;
 mod edge;
 mod error;
+mod exchange;
 mod forward;
+mod lifetime;
 mod target;
+mod tunnel;
+mod upgrade;
 mod whoami;
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 pub use body::{BodyError, ResponseBody};
 pub use error::{Refused, rate_limited};
+pub use exchange::{Caller, Exchange, Moment, Peer, Trace};
 pub use target::Target;
+pub use tunnel::{Traffic, Tunnel, TunnelEnd};
 
-use crate::config::{self, Config, LimitBy};
-use crate::id::Identity;
-use crate::limiter::{Client, Limiter, Standing};
-use crate::rules::bearer::bearer_token;
+use crate::config::{self, Config, LimitBy, OnTokenEnd};
+use crate::limiter::Limiter;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
-use crate::rules::policy::{Access, AuthMode, Permit, decide};
+use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
-use crate::rules::route::{Conflict, Found, RouteTable, Rule};
-use crate::time::Timestamp;
-use crate::token::{Accepted, Tokens};
-use crate::upstream::{BodyWatch, Pools, RequestBody, Upstreams};
+use crate::rules::route::{Conflict, RouteTable, Rule};
+use crate::token::{Leash, Tokens};
+use crate::upstream::{RequestBody, Upstreams};
+use authorize::Authorized;
+use upgrade::Upgrade;
 
 /// What proxied requests need, shared by all workers.
 #[derive(Debug)]
@@ -64,73 +70,7 @@ struct Route {
     limits: Vec<usize>,
     /// And those that ask who that is.
     user_limits: Vec<usize>,
-}
-
-/// A request that may pass.
-struct Authorized<'a> {
-    route: &'a Route,
-    /// The token that says who it comes from, where one was looked at.
-    token: Option<Accepted>,
-    permit: Permit,
-    /// How far the limits were used that it counted against; usually there are none.
-    standings: Vec<Standing>,
-}
-
-/// The other end of a client's connection.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// Its address.
-    pub address: IpAddr,
-    /// How requests come from there: `http` or `https`.
-    pub scheme: &'static str,
-}
-
-/// Whom a request came from, as far as the connection tells.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The other end of the connection.
-    pub peer: Arc<Peer>,
-    /// Whether that is a proxy whose word about the client is believed.
-    pub trusted: bool,
-    /// The request's id.
-    pub request_id: HeaderValue,
-}
-
-/// What the pipeline learnt about a request, for its log line and metrics.
-#[derive(Debug, Default)]
-pub struct Trace {
-    /// Index of the route.
-    pub route: Option<usize>,
-    /// Who it comes from, once authenticated.
-    pub identity: Option<Arc<Identity>>,
-    /// Index of the upstream, once one was asked.
-    pub upstream: Option<usize>,
-    /// Watches the request body, if there is one.
-    pub body: Option<Arc<BodyWatch>>,
-}
-
-/// What surrounds a request on its way.
-#[derive(Clone, Copy, Debug)]
-pub struct Exchange<'a> {
-    /// What it asks for.
-    pub target: &'a Target<'a>,
-    /// Whom it came from.
-    pub caller: &'a Caller,
-    /// The client's address, as far as trusted proxies tell.
-    pub client: IpAddr,
-    /// When.
-    pub moment: Moment,
-    /// The worker's connections to upstreams.
-    pub pools: &'a Pools,
-}
-
-/// When a request is handled: read once, used throughout.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// By the wall clock, for tokens.
-    pub now: Timestamp,
-    /// By the monotonic clock, for timeouts.
-    pub started: Instant,
+    streams: config::Streams,
 }
 
 /// Why a configuration can't be proxied. A validated one never is.
@@ -169,6 +109,7 @@ impl Proxy {
                 .filter(|limit| !is_by_user(limit))
                 .collect(),
             user_limits: route.limits.iter().copied().filter(is_by_user).collect(),
+            streams: route.streams.clone(),
         });
         Ok(Self {
             table: RouteTable::new(&rules).map_err(InvalidProxy::Routes)?,
@@ -202,12 +143,12 @@ impl Proxy {
             token,
             permit,
             standings,
-        } = self.authorize(&parts, exchange, trace).await?;
+        } = self.authorize(&mut parts, exchange, trace).await?;
         if let Some(redirect) = &route.edge.redirect {
             return Ok(edge::redirect(redirect, target));
         }
 
-        refuse_upgrade(&parts)?;
+        let upgrade = Upgrade::wanted(&mut parts, !body.is_end_stream(), &route.streams)?;
         refuse_large_body(&parts.headers, route.max_body)?;
         parts.uri = target.forwarded(&route.path)?;
         let host = parts.headers.get(header::HOST).cloned();
@@ -251,6 +192,9 @@ impl Proxy {
             Version::HTTP_2 => body.on_stream(self.body_idle),
             _ => body,
         };
+        if let Some(upgrade) = &upgrade {
+            upgrade.ask(&mut parts.headers);
+        }
         trace.body.clone_from(&watch);
         let errand = forward::Errand {
             permit,
@@ -259,83 +203,19 @@ impl Proxy {
             watch,
             identity: &self.identity,
             deadline: route.timeout.map(|timeout| moment.started + timeout),
+            upgrade: upgrade.as_ref(),
         };
-        let mut response = errand.run(parts, body).await?;
+        let ends = route.streams.on_token_end == OnTokenEnd::End;
+        let mut leash = token.filter(|_| ends).map(|token| Leash::new(&self.tokens, token));
+        let mut response = lifetime::tied(leash.as_mut(), errand.run(parts, body)).await?;
         rewrite_response(response.headers_mut());
         self.limiter.tell(&standings, response.headers_mut());
-        Ok(response)
-    }
-
-    /// Whether a request may pass, and by which route. What it learns is in `trace`, whatever it comes to.
-    async fn authorize(
-        &self,
-        parts: &Parts,
-        exchange: &Exchange<'_>,
-        trace: &mut Trace,
-    ) -> Result<Authorized<'_>, Refused> {
-        let Exchange { target, moment, .. } = *exchange;
-        let index = self.find(target, &parts.method)?;
-        let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
-        trace.route = Some(index);
-        // Empty, it costs nothing.
-        let mut standings = Vec::new();
-        let mut client = Client {
-            address: exchange.client,
-            principal: None,
-        };
-        self.count(&route.limits, client, moment, &mut standings)?;
-        let token = self.authenticate(route, &parts.headers, moment.now).await?;
-        let identity = token.as_ref().map(Accepted::identity);
-        trace.identity = identity.cloned();
-        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
-        client.principal = identity.map(|identity| &identity.principal);
-        self.count(&route.user_limits, client, moment, &mut standings)?;
-        Ok(Authorized {
-            route,
-            token,
-            permit,
-            standings,
-        })
-    }
-
-    /// Counts the request against these limits.
-    fn count(
-        &self,
-        limits: &[usize],
-        client: Client<'_>,
-        moment: Moment,
-        standings: &mut Vec<Standing>,
-    ) -> Result<(), Refused> {
-        if limits.is_empty() {
-            return Ok(());
+        if let Some(upgrade) = &upgrade
+            && response.status() == StatusCode::SWITCHING_PROTOCOLS
+        {
+            upgrade.grant(&mut response);
         }
-        let counted = self.limiter.take(limits, client, moment.started, standings);
-        counted.map_err(Refused::Limited)
-    }
-
-    fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {
-        match self.table.find(target.host(), target.path(), method) {
-            Found::Route(index) => Ok(index),
-            Found::MethodNotAllowed(methods) => Err(Refused::Method(methods)),
-            Found::None => Err(Refused::NoRoute),
-        }
-    }
-
-    /// Who the request comes from. A route that asks for nobody does not look at the token at all.
-    async fn authenticate(
-        &self,
-        route: &Route,
-        headers: &HeaderMap,
-        now: Timestamp,
-    ) -> Result<Option<Accepted>, Refused> {
-        if route.access.auth == AuthMode::None {
-            return Ok(None);
-        }
-        let Some(token) = bearer_token(headers).map_err(Refused::Bearer)? else {
-            return Ok(None);
-        };
-        let accepted = self.tokens.accept(token, &route.access.issuers, now).await;
-        accepted.map(Some).map_err(Refused::Token)
+        Ok(response.map(|body| body.tied(leash, &route.streams)))
     }
 }
 
@@ -343,27 +223,6 @@ impl Proxy {
 fn assertion_audience(config: &Config, route: &config::Route) -> Option<String> {
     let upstream = config.upstreams.get(route.upstream?).filter(|_| route.assertion)?;
     Some(upstream.name.clone())
-}
-
-/// A WebSocket handshake is refused rather than answered as if it were a plain GET; other upgrades are offers that may be
-/// ignored (RFC 9110, section 7.8), and are removed with the other hop-by-hop fields. In HTTP/2, a `CONNECT` asks for another
-/// protocol (RFC 8441), and is nothing without it.
-fn refuse_upgrade(parts: &Parts) -> Result<(), Refused> {
-    if parts.method == Method::CONNECT {
-        return Err(Refused::Upgrade);
-    }
-    let offered = parts
-        .headers
-        .get_all(header::UPGRADE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    if offered
-        .flat_map(|value| value.split(','))
-        .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
-    {
-        return Err(Refused::Upgrade);
-    }
-    Ok(())
 }
 
 /// A body whose length is known is refused before the client is asked for it.

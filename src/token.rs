@@ -20,6 +20,7 @@ mod key;
 mod keyring;
 mod keys;
 mod lifecycle;
+mod live;
 mod refusal;
 mod revocation;
 mod seal;
@@ -52,6 +53,7 @@ pub use lifecycle::{
     JWKS_CACHE_LIFE, KeyState, NewKey, Occasion, PUBLICATION, Successor, create_key, ensure_first_key, key_states,
     reseal_keys, revoke_key, rotate_key,
 };
+pub use live::Leash;
 pub use refusal::{Reason, Refusal};
 pub use revocation::{Blocklist, Freshness, Standing};
 pub use seal::{MasterKey, SealError};
@@ -60,6 +62,7 @@ pub use verify::{Unverified, read_unverified};
 use cache::Cache;
 use key::Key;
 use keys::named_key;
+use live::Live;
 
 /// The longest token that is looked at, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -98,6 +101,8 @@ pub struct Tokens {
     /// Told when a key is missed.
     wanted: Arc<Notify>,
     issuers: Arc<Issuers>,
+    /// The exchanges under way, also those that were let in under settings before these.
+    live: Arc<Live>,
 }
 
 /// What of `[tokens]` is needed to issue and verify.
@@ -138,6 +143,7 @@ impl Tokens {
             revocations,
             wanted: Arc::default(),
             issuers: Arc::default(),
+            live: Arc::new(Live::new()),
         }
     }
 
@@ -158,6 +164,7 @@ impl Tokens {
             revocations: Arc::clone(&self.revocations),
             wanted: Arc::clone(&self.wanted),
             issuers,
+            live: Arc::clone(&self.live),
         }
     }
 
@@ -232,6 +239,12 @@ impl Tokens {
             }
         };
         // Last, and on every request: a revocation may have come after the token was remembered.
+        self.stands(&verified)?;
+        Ok(verified)
+    }
+
+    /// Whether neither the token nor its key was revoked, as far as can be known.
+    fn stands(&self, verified: &Verified) -> Result<(), Refusal> {
         if self.is_key_revoked(&verified.key) {
             return Err(Refusal::Revoked);
         }
@@ -239,7 +252,7 @@ impl Tokens {
             .revocations
             .standing(verified.token, verified.session, verified.generation)
         {
-            Standing::Live => Ok(verified),
+            Standing::Live => Ok(()),
             Standing::Revoked => Err(Refusal::Revoked),
             Standing::Unknown => Err(Refusal::RevocationsUnknown),
         }

@@ -154,6 +154,9 @@ impl Readiness {
             .tokens_remembered
             .set(i64::try_from(current.tokens.remembered()).unwrap_or(i64::MAX));
         metrics
+            .exchanges_watched
+            .set(i64::try_from(current.tokens.watched()).unwrap_or(i64::MAX));
+        metrics
             .signing_keys
             .set(i64::try_from(current.tokens.key_count()).unwrap_or(i64::MAX));
         if let Some(keyring) = &self.keyring {

@@ -11,6 +11,7 @@ mod issuers;
 mod limits;
 mod routes;
 mod state;
+mod streams;
 mod upstreams;
 
 use std::time::Duration;
@@ -71,7 +72,11 @@ pub(super) enum Default {
 /// Every key, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let state = state::KEYS.iter().chain(issuers::KEYS);
-    let traffic = upstreams::KEYS.iter().chain(routes::KEYS).chain(edges::ROUTE);
+    let traffic = upstreams::KEYS
+        .iter()
+        .chain(routes::KEYS)
+        .chain(edges::ROUTE)
+        .chain(streams::KEYS);
     gateway::SERVER
         .iter()
         .chain(limits::SERVER)

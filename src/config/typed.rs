@@ -9,6 +9,7 @@ mod limits;
 mod redis;
 mod route;
 mod server;
+mod streams;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use limits::{Limit, LimitBy, Limiter};
 pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;
 pub use server::{ProxyProtocol, Server};
+pub use streams::{OnTokenEnd, Streams};
 pub use upstream::{ServerAddress, Upstream};
 
 use crate::secret::Secret;

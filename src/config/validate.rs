@@ -13,6 +13,7 @@ mod revocation;
 mod routes;
 mod server;
 mod store;
+mod streams;
 mod tokens;
 mod upstreams;
 

@@ -41,8 +41,8 @@ impl Kind {
 #[derive(Debug)]
 pub struct Body<D> {
     kind: Kind,
-    record: Record,
-    _done: D,
+    /// Gone to the tunnel, where one follows.
+    rest: Option<(Record, D)>,
 }
 
 impl<D> Body<D> {
@@ -52,9 +52,27 @@ impl<D> Body<D> {
         }
         Self {
             kind,
-            record,
-            _done: done,
+            rest: Some((record, done)),
         }
+    }
+
+    /// The tunnel that follows the head of this answer, where one does: to be run when the head is out. The request is
+    /// logged and counted, and `D` is dropped, at its end then.
+    pub fn tunnel(&mut self) -> Option<impl Future<Output = ()> + Send + use<D>>
+    where
+        D: Send,
+    {
+        let Kind::Proxied(body) = &mut self.kind else {
+            return None;
+        };
+        let tunnel = body.take_tunnel()?;
+        let (mut record, done) = self.rest.take()?;
+        Some(async move {
+            let traffic = record.tunnel();
+            let end = tunnel.run(traffic).await;
+            record.tunnelled(end);
+            drop((record, done));
+        })
     }
 }
 
@@ -70,15 +88,21 @@ impl<D: Unpin> HttpBody for Body<D> {
                 .map_err(|error: BodyError| Error::from(error)),
             Kind::Owned(body) => Pin::new(body).poll_frame(cx).map_err(Error::from),
         };
+        let Some((record, _)) = &mut this.rest else {
+            return frame;
+        };
         match &frame {
-            Poll::Ready(Some(Ok(frame))) => this.record.sent(frame.data_ref().map_or(0, Bytes::len)),
-            Poll::Ready(Some(Err(error))) => this.record.broken(error.as_ref()),
-            Poll::Ready(None) => this.record.ended(),
+            Poll::Ready(Some(Ok(frame))) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(Some(Err(error))) => match error.downcast_ref().and_then(BodyError::code) {
+                Some(code) => record.ended_for(code),
+                None => record.broken(error.as_ref()),
+            },
+            Poll::Ready(None) => record.ended(),
             Poll::Pending => {}
         }
         // Whoever knows the length stops asking after the last byte.
         if matches!(frame, Poll::Ready(Some(Ok(_)))) && this.kind.is_end_stream() {
-            this.record.ended();
+            record.ended();
         }
         frame
     }

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::request::Parts;
@@ -15,7 +16,7 @@ use super::{NO_ROUTE, text};
 use crate::id::Principal;
 use crate::metrics::Metrics;
 use crate::problem::Code;
-use crate::proxy::{Caller, Trace};
+use crate::proxy::{Caller, Trace, Traffic, TunnelEnd};
 use crate::upstream::UpstreamError;
 
 /// One request, told of when dropped.
@@ -38,6 +39,8 @@ pub(super) struct Record {
     code: Option<Code>,
     sent: u64,
     complete: bool,
+    /// What passed in the tunnel that followed, where one did.
+    traffic: Option<Arc<Traffic>>,
 }
 
 impl Record {
@@ -69,6 +72,7 @@ impl Record {
             code: None,
             sent: 0,
             complete: false,
+            traffic: None,
         }
     }
 
@@ -108,6 +112,34 @@ impl Record {
     /// The answer's body has been given out to its end.
     pub(super) fn ended(&mut self) {
         self.complete = true;
+    }
+
+    /// What was under way was ended: its token is not good any more.
+    pub(super) fn ended_for(&mut self, code: Code) {
+        self.metrics.exchange_ended(code);
+        self.code = Some(code);
+    }
+
+    /// A tunnel begins: where to count what passes.
+    pub(super) fn tunnel(&mut self) -> Arc<Traffic> {
+        self.metrics.tunnels.inc();
+        self.complete = false;
+        Arc::clone(self.traffic.get_or_insert_default())
+    }
+
+    /// How the tunnel ended.
+    pub(super) fn tunnelled(&mut self, end: Result<(), TunnelEnd>) {
+        match end {
+            Ok(()) => self.complete = true,
+            Err(error) => {
+                if let Some(code) = error.code() {
+                    self.ended_for(code);
+                } else {
+                    let error = chain(&error);
+                    tracing::debug!(request_id = text(&self.request_id), error, "a tunnel broke off");
+                }
+            }
+        }
     }
 
     pub(super) fn broken(&mut self, error: &(dyn Error + 'static)) {
@@ -187,11 +219,19 @@ impl Drop for Record {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.metrics.in_flight.dec();
+        if self.traffic.is_some() {
+            self.metrics.tunnels.dec();
+        }
         let label = self.label.as_deref().unwrap_or(NO_ROUTE);
         self.metrics.answered(label, &self.method, self.status, took);
         if self.log {
             let forwarded = self.trace.body.as_ref().map(|body| body.bytes());
             let bytes_in = forwarded.or_else(|| Some(self.own_body.as_ref()?.bytes())).unwrap_or(0);
+            let passed = |count: fn(&Traffic) -> &AtomicU64| {
+                let traffic = self.traffic.as_ref();
+                traffic.map_or(0, |traffic| count(traffic).load(Ordering::Relaxed))
+            };
+            let bytes_in = bytes_in + passed(|traffic| &traffic.received);
             tracing::info!(
                 target: "doorward::access",
                 method = self.method.as_str(),
@@ -201,7 +241,7 @@ impl Drop for Record {
                 code = self.code.map(Code::as_str),
                 ms = (took.as_secs_f64() * 1e6).round() / 1e3,
                 bytes_in,
-                bytes_out = self.sent,
+                bytes_out = self.sent + passed(|traffic| &traffic.sent),
                 complete = self.complete,
                 client = %self.client,
                 user = self.trace.identity.as_ref().map(|identity| tracing::field::display(Named(&identity.principal))),

@@ -10,7 +10,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::Tunnel;
+use super::error::token_code;
+use crate::config::Streams;
+use crate::problem::Code;
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
+use crate::token::{Leash, Refusal};
 use crate::upstream::{BodyWatch, Lease};
 
 /// Why an answer broke off. The client sees a broken connection, never a body that looks whole.
@@ -22,6 +27,20 @@ pub enum BodyError {
     /// The route's time for the whole exchange is over.
     #[error("the exchange took longer than the route allows")]
     Timeout,
+    /// The token that let the request in is not good any more.
+    #[error("the exchange was ended: {0}")]
+    TokenEnded(Refusal),
+}
+
+impl BodyError {
+    /// Why the gateway itself broke the answer off for the token's sake, if that is so.
+    #[must_use]
+    pub const fn code(&self) -> Option<Code> {
+        match self {
+            Self::TokenEnded(refusal) => Some(token_code(*refusal)),
+            Self::Upstream(_) | Self::Timeout => None,
+        }
+    }
 }
 
 /// The body of a proxied answer.
@@ -37,7 +56,10 @@ enum Kind {
         loan: Option<Loan>,
         deadline: Option<Pin<Box<Sleep>>>,
         identity: Arc<IdentityHeaders>,
+        leash: Option<Leash>,
     },
+    /// None, but the connection becomes a tunnel.
+    Tunnel(Option<Box<Tunnel>>),
 }
 
 impl ResponseBody {
@@ -68,7 +90,37 @@ impl ResponseBody {
             loan,
             deadline,
             identity,
+            leash: None,
         })
+    }
+
+    /// The same, for as long as the token is good, and as the route allows.
+    pub(super) fn tied(mut self, leash: Option<Leash>, streams: &Streams) -> Self {
+        match &mut self.0 {
+            Kind::Upstream { inner, leash: tie, .. } if !inner.is_end_stream() => *tie = leash,
+            Kind::Tunnel(tunnel) => *tunnel = tunnel.take().map(|tunnel| Box::new(tunnel.bounded(streams, leash))),
+            Kind::Whole(_) | Kind::Upstream { .. } => {}
+        }
+        self
+    }
+
+    /// No body: a tunnel follows the head.
+    pub(super) fn tunnel(tunnel: Tunnel) -> Self {
+        Self(Kind::Tunnel(Some(Box::new(tunnel))))
+    }
+
+    /// The tunnel that follows the head, if one does.
+    pub fn take_tunnel(&mut self) -> Option<Tunnel> {
+        match &mut self.0 {
+            Kind::Tunnel(tunnel) => tunnel.take().map(|tunnel| *tunnel),
+            Kind::Whole(_) | Kind::Upstream { .. } => None,
+        }
+    }
+
+    /// Breaks off. What is left of the upstream's answer is for nobody: its connection closes.
+    fn end(&mut self, why: Refusal) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0 = Kind::Whole(None);
+        Poll::Ready(Some(Err(BodyError::TokenEnded(why))))
     }
 }
 
@@ -93,24 +145,32 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let (inner, loan, deadline, identity) = match &mut self.get_mut().0 {
+        let this = self.get_mut();
+        let (inner, loan, deadline, identity, leash) = match &mut this.0 {
             Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Tunnel(_) => return Poll::Ready(None),
             Kind::Upstream {
                 inner,
                 loan,
                 deadline,
                 identity,
-            } => (inner, loan, deadline, identity),
+                leash,
+            } => (inner, loan, deadline, identity, leash),
         };
+        if let Some(why) = leash.as_ref().and_then(Leash::ended) {
+            return this.end(why);
+        }
         let frame = match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Pending => {
                 let late = deadline
                     .as_mut()
                     .is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-                return if late {
-                    Poll::Ready(Some(Err(BodyError::Timeout)))
-                } else {
-                    Poll::Pending
+                if late {
+                    return Poll::Ready(Some(Err(BodyError::Timeout)));
+                }
+                return match leash.as_mut().map(|leash| leash.poll_ended(cx)) {
+                    Some(Poll::Ready(why)) => this.end(why),
+                    Some(Poll::Pending) | None => Poll::Pending,
                 };
             }
             Poll::Ready(None) => {
@@ -138,6 +198,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_none(),
             Kind::Upstream { inner, .. } => inner.is_end_stream(),
+            Kind::Tunnel(_) => true,
         }
     }
 
@@ -145,6 +206,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Upstream { inner, .. } => inner.size_hint(),
+            Kind::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

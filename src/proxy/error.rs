@@ -35,6 +35,8 @@ pub enum Refused {
     Limited(Exceeded),
     /// The client asks for a WebSocket.
     Upgrade,
+    /// It asks for an upgrade in a way that no upgrade is asked for.
+    Handshake(&'static str),
     /// The request body is larger than the route takes.
     BodyTooLarge,
     /// The exchange took longer than the route allows.
@@ -79,7 +81,11 @@ impl Refused {
                 Problem::new(Code::Forbidden, "the token lacks a claim that this route asks for")
             }
             Self::Limited(exceeded) => rate_limited(exceeded),
-            Self::Upgrade => Problem::new(Code::UpgradeRefused, "this route does not relay WebSockets"),
+            Self::Upgrade => Problem::new(
+                Code::UpgradeRefused,
+                "this route does not relay the protocol that is asked for",
+            ),
+            Self::Handshake(why) => Problem::new(Code::BadRequest, *why),
             Self::BodyTooLarge => {
                 Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
             }
@@ -111,25 +117,31 @@ fn method_not_allowed(methods: &[Method]) -> Problem {
     }
 }
 
+/// What a refused token is called in logs and metrics, and to clients.
+pub(super) const fn token_code(refusal: token::Refusal) -> Code {
+    match refusal {
+        token::Refusal::Invalid(_) => Code::TokenInvalid,
+        token::Refusal::Expired => Code::TokenExpired,
+        token::Refusal::Revoked => Code::TokenRevoked,
+        token::Refusal::IssuerUnavailable => Code::IssuerUnavailable,
+        token::Refusal::RevocationsUnknown => Code::RevocationsUnavailable,
+    }
+}
+
 /// One place for the proxy's own wording; the endpoints that we own have theirs.
 fn token_problem(refusal: token::Refusal) -> Problem {
+    let detail = match refusal {
+        token::Refusal::Invalid(_) => "the access token is not one that this gateway accepts here",
+        token::Refusal::Expired => "the access token has expired: refresh it",
+        token::Refusal::Revoked => "the access token was revoked: log in again",
+        token::Refusal::IssuerUnavailable => "the keys of the token's issuer are not known at the moment",
+        token::Refusal::RevocationsUnknown => "whether the token was revoked is not known at the moment",
+    };
+    let problem = Problem::new(token_code(refusal), detail);
     match refusal {
-        token::Refusal::Invalid(_) => Problem::new(
-            Code::TokenInvalid,
-            "the access token is not one that this gateway accepts here",
-        ),
-        token::Refusal::Expired => Problem::new(Code::TokenExpired, "the access token has expired: refresh it"),
-        token::Refusal::Revoked => Problem::new(Code::TokenRevoked, "the access token was revoked: log in again"),
-        token::Refusal::IssuerUnavailable => Problem::new(
-            Code::IssuerUnavailable,
-            "the keys of the token's issuer are not known at the moment",
-        )
-        .retry_after(Duration::from_secs(5)),
-        token::Refusal::RevocationsUnknown => Problem::new(
-            Code::RevocationsUnavailable,
-            "whether the token was revoked is not known at the moment",
-        )
-        .retry_after(Duration::from_secs(1)),
+        token::Refusal::Invalid(_) | token::Refusal::Expired | token::Refusal::Revoked => problem,
+        token::Refusal::IssuerUnavailable => problem.retry_after(Duration::from_secs(5)),
+        token::Refusal::RevocationsUnknown => problem.retry_after(Duration::from_secs(1)),
     }
 }
 

@@ -10,7 +10,8 @@ use hyper::body::Incoming;
 
 use super::body::ResponseBody;
 use super::error::Refused;
-use super::whoami;
+use super::upgrade::Upgrade;
+use super::{lifetime, whoami};
 use crate::config::ServerAddress;
 use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
@@ -26,6 +27,7 @@ pub(super) struct Errand<'a> {
     pub(super) watch: Option<Arc<BodyWatch>>,
     pub(super) identity: &'a Arc<IdentityHeaders>,
     pub(super) deadline: Option<Instant>,
+    pub(super) upgrade: Option<&'a Upgrade>,
 }
 
 /// How an attempt on one connection failed.
@@ -134,11 +136,17 @@ impl Errand<'_> {
                 });
             }
         };
-        check(&response).map_err(|why| Failed::Sent(UpstreamError::Invalid(why)))?;
-        let mut response = response.map(|body| {
-            let (deadline, identity) = (self.deadline, Arc::clone(self.identity));
-            ResponseBody::upstream(body, lease, self.watch.clone(), deadline, identity)
-        });
+        check(&response, self.upgrade).map_err(|why| Failed::Sent(UpstreamError::Invalid(why)))?;
+        let mut response = if let Some(upgrade) = self.upgrade
+            && response.status() == StatusCode::SWITCHING_PROTOCOLS
+        {
+            upgrade.tunnel(response, lease)
+        } else {
+            response.map(|body| {
+                let (deadline, identity) = (self.deadline, Arc::clone(self.identity));
+                ResponseBody::upstream(body, lease, self.watch.clone(), deadline, identity)
+            })
+        };
         // The version is each connection's own (RFC 9110, section 2.5): with the upstream's 1.0, an answer that breaks off
         // would look whole to the client.
         *response.version_mut() = Version::HTTP_11;
@@ -158,12 +166,18 @@ impl Errand<'_> {
     /// Waits `limit` for the answer, counted from when the request body last moved: a long upload is not a slow upstream.
     async fn within<F: Future>(&self, limit: Duration, sending: F) -> Option<F::Output> {
         let mut sending = pin!(sending);
-        let mut sleep = pin!(tokio::time::sleep(limit));
+        let mut sleep = pin!(tokio::time::sleep(limit.min(lifetime::SOON)));
+        let mut later = limit.checked_sub(lifetime::SOON);
         loop {
             tokio::select! {
                 biased;
                 output = &mut sending => return Some(output),
                 () = &mut sleep => {
+                    if let Some(later) = later.take() {
+                        // Whoever waits with us sees here that this takes longer.
+                        sleep.as_mut().reset(tokio::time::Instant::now() + later);
+                        continue;
+                    }
                     let still = self.watch.as_ref().map_or(limit, |watch| watch.still_for());
                     match limit.checked_sub(still) {
                         None | Some(Duration::ZERO) => return None,
@@ -176,9 +190,12 @@ impl Errand<'_> {
 }
 
 /// What of an answer hyper takes, but a gateway must not relay: a framing that the client could read differently.
-fn check(response: &Response<Incoming>) -> Result<(), &'static str> {
+fn check(response: &Response<Incoming>, upgrade: Option<&Upgrade>) -> Result<(), &'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols, which nobody asked for");
+        return match upgrade {
+            Some(upgrade) => upgrade.check(response.headers()),
+            None => Err("it switches protocols, which nobody asked for"),
+        };
     }
     let headers = response.headers();
     let empty = |length: &HeaderValue| length.as_bytes().iter().all(|digit| *digit == b'0');

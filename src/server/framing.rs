@@ -23,7 +23,11 @@ pub(super) struct Tracker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
-    Body { left: u64 },
+    /// After a head that asks for an upgrade: what follows is held until it is known what it is.
+    Held,
+    Body {
+        left: u64,
+    },
     Chunks(Chunk),
 }
 
@@ -113,6 +117,16 @@ impl Tracker {
         self.state == State::Head
     }
 
+    /// Whether what follows is held, because the last head asked for an upgrade.
+    pub(super) fn holds(&self) -> bool {
+        self.state == State::Held
+    }
+
+    /// There was no upgrade: what follows is the next head.
+    pub(super) fn resume(&mut self) {
+        self.state = State::Head;
+    }
+
     /// Follows `bytes`, which continue what was given before.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Progress {
         let mut at = 0;
@@ -124,6 +138,7 @@ impl Tracker {
                     Ok(None) => return Progress::Partial { good: at },
                     Err(why) => return Progress::Refused { good: at, why },
                 },
+                State::Held => return Progress::Partial { good: at },
                 State::Body { left } => {
                     let taken = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     let left = left - taken as u64;
@@ -158,6 +173,7 @@ impl Tracker {
         let length = end + 4;
         self.state = match head::check(&head[..length], &self.limits)? {
             Framing::None => State::Head,
+            Framing::Upgrade => State::Held,
             Framing::Length(left) => State::Body { left },
             Framing::Chunked => State::Chunks(FIRST_CHUNK),
         };

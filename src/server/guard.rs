@@ -6,26 +6,29 @@
 //! before it on the connection, in order, whatever was pipelined. Bytes that pass are handed on where they were read, without
 //! a copy, unless a head arrives in pieces.
 
+mod shared;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::framing::{Progress, Tracker};
 use super::head::{Limits, Refusal};
 use crate::config;
 
+pub(super) use shared::Shared;
+
 /// What hyper gets in place of a head that was refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// The most that is read of what may follow an upgrade, before it is known whether there is one.
+const HELD: usize = 64 * 1024;
 
 /// How long to read away what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -69,78 +72,6 @@ impl Timeouts {
     }
 }
 
-/// What the guard of a connection and the service on it tell each other.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// Whether a request is being answered: an idle client is then not idle, but waiting.
-    busy: AtomicBool,
-    /// When the connection began.
-    started: Instant,
-    /// Milliseconds from then until the last answer was out.
-    finished: AtomicU64,
-    /// Requests that the service has been called with.
-    calls: AtomicU64,
-    /// Told of the first of them.
-    called: Notify,
-    /// The number of the stand-in request, and why there is one.
-    refused: OnceLock<(u64, Refusal)>,
-}
-
-impl Shared {
-    pub(super) fn new() -> Self {
-        Self {
-            busy: AtomicBool::new(false),
-            started: Instant::now(),
-            finished: AtomicU64::new(0),
-            calls: AtomicU64::new(0),
-            called: Notify::new(),
-            refused: OnceLock::new(),
-        }
-    }
-
-    /// How much of `limit` a connection between requests has left; all of it while a request is being answered.
-    fn idle_time_left(&self, limit: Duration) -> Option<Duration> {
-        if self.busy.load(Ordering::Relaxed) {
-            return Some(limit);
-        }
-        let finished = Duration::from_millis(self.finished.load(Ordering::Relaxed));
-        let left = limit.saturating_sub(self.started.elapsed().saturating_sub(finished));
-        (!left.is_zero()).then_some(left)
-    }
-
-    /// Notes that the service is called, and says whether this call is the stand-in of a refused head.
-    pub(super) fn begin(&self) -> Option<Refusal> {
-        self.busy.store(true, Ordering::Relaxed);
-        let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        if number == 0 {
-            self.called.notify_one();
-        }
-        self.refused
-            .get()
-            .filter(|(refused, _)| *refused == number)
-            .map(|(_, why)| *why)
-    }
-
-    /// Whether the service has been called with this many requests.
-    fn has_called(&self, heads: u64) -> bool {
-        self.calls.load(Ordering::Relaxed) >= heads
-    }
-
-    /// Waits until the service has been called.
-    pub(super) async fn first_call(&self) {
-        if self.calls.load(Ordering::Relaxed) == 0 {
-            self.called.notified().await;
-        }
-    }
-
-    /// Notes that the answer is out.
-    pub(super) fn finish(&self) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.finished.store(now, Ordering::Relaxed);
-        self.busy.store(false, Ordering::Relaxed);
-    }
-}
-
 /// What the connection waits for the client to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
@@ -148,6 +79,19 @@ enum Wait {
     Request,
     Head,
     Body,
+}
+
+/// What the connection has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Requests are followed.
+    Http,
+    /// A head was refused: nothing more is read.
+    Refused,
+    /// The framing of a body broke; what came before it is still to be used.
+    Broken,
+    /// HTTP is over: what follows is not ours to read.
+    Upgraded,
 }
 
 /// A guarded connection.
@@ -161,9 +105,7 @@ pub(super) struct Guard<S> {
     held: BytesMut,
     /// Bytes that are good and did not go straight to hyper.
     passed: BytesMut,
-    refused: bool,
-    /// The framing of a body broke; what came before it is still to be used.
-    broken: bool,
+    stage: Stage,
     lingering: bool,
     wait: Option<Wait>,
     read_alarm: Alarm,
@@ -179,8 +121,7 @@ impl<S> Guard<S> {
             timeouts,
             held: BytesMut::new(),
             passed: BytesMut::new(),
-            refused: false,
-            broken: false,
+            stage: Stage::Http,
             lingering: false,
             wait: None,
             read_alarm: Alarm::default(),
@@ -189,8 +130,8 @@ impl<S> Guard<S> {
     }
 
     fn refuse(&mut self, why: Refusal) {
-        let _ = self.shared.refused.set((self.tracker.heads(), why));
-        self.refused = true;
+        self.shared.refuse(self.tracker.heads(), why);
+        self.stage = Stage::Refused;
         self.held = BytesMut::new();
         self.passed.extend_from_slice(STAND_IN);
     }
@@ -198,6 +139,7 @@ impl<S> Guard<S> {
     /// Nothing more to read for now: is the client late?
     fn late(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let wait = match (self.tracker.between_requests(), self.held.is_empty()) {
+            _ if self.tracker.holds() => Wait::Request,
             (false, _) => Wait::Body,
             (true, false) => Wait::Head,
             (true, true) => Wait::Request,
@@ -232,14 +174,7 @@ impl<S> Guard<S> {
         if !self.held.is_empty() {
             self.held.extend_from_slice(&buf.filled()[before..]);
             buf.set_filled(before);
-            let progress = self.tracker.advance(&self.held);
-            let good = progress.good(self.held.len());
-            self.passed.unsplit(self.held.split_to(good));
-            if good > 0 {
-                // The next head has a time of its own.
-                self.wait = None;
-            }
-            self.stop_at(progress);
+            self.follow_held();
             return false;
         }
         let fresh = &buf.filled()[before..];
@@ -253,11 +188,42 @@ impl<S> Guard<S> {
         good > 0
     }
 
+    /// Follows what is held, and hands on what of it is good.
+    fn follow_held(&mut self) {
+        let progress = self.tracker.advance(&self.held);
+        let good = progress.good(self.held.len());
+        self.passed.unsplit(self.held.split_to(good));
+        if good > 0 {
+            // The next head has a time of its own.
+            self.wait = None;
+        }
+        self.stop_at(progress);
+    }
+
+    /// After a head that asks for an upgrade: what is held is the next head, or of another protocol, once that is known.
+    /// Pending: neither yet, and enough is held.
+    fn poll_upgrade(&mut self, cx: &Context<'_>) -> Poll<()> {
+        match self.shared.poll_settled(self.tracker.heads(), cx) {
+            Poll::Ready(true) => {
+                self.stage = Stage::Upgraded;
+                self.tracker.resume();
+                self.passed.unsplit(std::mem::take(&mut self.held));
+            }
+            Poll::Ready(false) => {
+                self.tracker.resume();
+                self.follow_held();
+            }
+            Poll::Pending if self.held.len() >= HELD => return Poll::Pending,
+            Poll::Pending => {}
+        }
+        Poll::Ready(())
+    }
+
     fn stop_at(&mut self, progress: Progress) {
         match progress {
             Progress::All | Progress::Partial { .. } => {}
             Progress::Refused { why, .. } => self.refuse(why),
-            Progress::Broken { .. } => self.broken = true,
+            Progress::Broken { .. } => self.stage = Stage::Broken,
         }
     }
 }
@@ -273,17 +239,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
+            if this.tracker.holds() && !this.passed.has_remaining() {
+                ready!(this.poll_upgrade(cx));
+            }
             if this.passed.has_remaining() {
                 let length = this.passed.remaining().min(buf.remaining());
                 buf.put_slice(&this.passed[..length]);
                 this.passed.advance(length);
                 return Poll::Ready(Ok(()));
             }
-            if this.refused {
+            if this.stage == Stage::Upgraded {
+                return Pin::new(&mut this.io).poll_read(cx, buf);
+            }
+            if this.stage == Stage::Refused {
                 // The stand-in was the last request: whatever follows is not read.
                 return Poll::Pending;
             }
-            if this.broken {
+            if this.stage == Stage::Broken {
                 // hyper also reads while an earlier request is being answered, to learn of a hang-up: that answer is good.
                 return if this.shared.has_called(this.tracker.heads()) {
                     Poll::Ready(Err(broken()))
@@ -371,7 +343,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     /// Reads away, for a moment, what the client still sends after the last answer. Closing a socket with unread bytes
     /// resets the connection, and a reset can overtake the answer (RFC 9112, section 9.6).
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.refused && self.tracker.between_requests() {
+        if self.stage == Stage::Upgraded || (self.stage != Stage::Refused && self.tracker.between_requests()) {
             return Poll::Ready(Ok(()));
         }
         if !self.lingering {

@@ -12,6 +12,8 @@ use crate::problem::{Code, Problem};
 pub(super) enum Framing {
     /// No body.
     None,
+    /// No body, and what follows may be of another protocol.
+    Upgrade,
     /// This many bytes.
     Length(u64),
     /// Chunks.
@@ -79,6 +81,7 @@ pub(super) fn check(head: &[u8], limits: &Limits) -> Result<Framing, Refusal> {
         hosts: 0,
         length: None,
         chunked: false,
+        upgrade: false,
     };
     let mut count = 0;
     for line in lines {
@@ -210,6 +213,7 @@ struct Fields {
     hosts: usize,
     length: Option<u64>,
     chunked: bool,
+    upgrade: bool,
 }
 
 impl Fields {
@@ -226,6 +230,8 @@ impl Fields {
                 return Err(Refusal::Bad("the Transfer-Encoding is not exactly \"chunked\""));
             }
             self.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = true;
         }
         Ok(())
     }
@@ -240,6 +246,8 @@ impl Fields {
             (true, Some(_)) => Err(Refusal::Bad("there is a Content-Length beside a Transfer-Encoding")),
             (true, None) if self.version == Version::Http10 => Err(Refusal::Bad("HTTP/1.0 has no Transfer-Encoding")),
             (true, None) => Ok(Framing::Chunked),
+            // In HTTP/1.0 the field means nothing (RFC 9110, section 7.8).
+            (false, None | Some(0)) if self.upgrade && self.version == Version::Http11 => Ok(Framing::Upgrade),
             (false, None | Some(0)) => Ok(Framing::None),
             (false, Some(length)) => Ok(Framing::Length(length)),
         }

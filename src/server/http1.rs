@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -31,7 +31,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let address = peer.address;
     let state = Arc::new(GuardShared::new());
     let guard = Guard::new(stream, shared.limits.head, shared.limits.timeouts, Arc::clone(&state));
+    let tunnel = Arc::new(Slot::default());
     let service = Client {
+        tunnel: Arc::clone(&tunnel),
         gateway: shared.gateway,
         pools,
         peer,
@@ -44,7 +46,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_headers(shared.limits.head.lines + 1)
         .max_buf_size(shared.limits.head.bytes.max(32 * 1024) * 2)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(guard), service);
+        .serve_connection(TokioIo::new(guard), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -55,6 +58,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     };
     if let Err(error) = result {
         tracing::debug!(peer = %address, %error, "a connection broke");
+    } else if let Some(tunnel) = tunnel.take() {
+        // Here, so that it counts as a connection, and is waited for when the gateway stops.
+        tunnel.await;
     }
 }
 
@@ -66,8 +72,23 @@ async fn stop(phase: &mut watch::Receiver<Phase>, state: &GuardShared) {
     let _ = tokio::time::timeout(FIRST_REQUEST, state.first_call()).await;
 }
 
+/// Where the service leaves the tunnel that the connection becomes.
+#[derive(Default)]
+struct Slot(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Slot {
+    fn put(&self, tunnel: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(tunnel));
+    }
+
+    fn take(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// Answers the requests of one connection.
 struct Client {
+    tunnel: Arc<Slot>,
     gateway: Arc<Gateway>,
     pools: Arc<Pools>,
     peer: Arc<Peer>,
@@ -97,6 +118,15 @@ impl Service<Request<Incoming>> for Client {
             Arc::clone(&self.pools),
             Arc::clone(&self.peer),
         );
-        Box::pin(async move { Ok(gateway.handle(request, &peer, refused, &pools, busy).await) })
+        let (state, slot) = (Arc::clone(&self.state), Arc::clone(&self.tunnel));
+        Box::pin(async move {
+            let mut response = gateway.handle(request, &peer, refused, &pools, busy).await;
+            let tunnel = response.body_mut().tunnel();
+            state.settle(tunnel.is_some());
+            if let Some(tunnel) = tunnel {
+                slot.put(tunnel);
+            }
+            Ok(response)
+        })
     }
 }

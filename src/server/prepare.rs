@@ -152,16 +152,20 @@ impl Rooms {
             tokio::spawn(Arc::clone(keyring).run(store, tokens, clock.clone(), stop.clone()))
         });
         let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
-        let (store, clock, mut stop) = (self.store.clone(), clock.clone(), stop.clone());
+        let (store, now, mut ending) = (self.store.clone(), clock.clone(), stop.clone());
         let cleaning = async move {
-            while tokio::time::timeout(every, stop.wait_for(|stop| *stop)).await.is_err() {
-                match store.cleanup(clock.now(), batch).await {
+            while tokio::time::timeout(every, ending.wait_for(|stop| *stop))
+                .await
+                .is_err()
+            {
+                match store.cleanup(now.now(), batch).await {
                     Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
                     Err(error) => tracing::warn!(%error, "expired rows can't be removed"),
                 }
             }
         };
-        let mut tasks = vec![tokio::spawn(polling), tokio::spawn(cleaning)];
+        let watching = Arc::clone(&self.tokens).watch_over(clock.clone(), stop.clone());
+        let mut tasks = vec![tokio::spawn(polling), tokio::spawn(cleaning), tokio::spawn(watching)];
         tasks.extend(keyring);
         tasks
     }

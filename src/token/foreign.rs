@@ -195,6 +195,19 @@ impl Foreign {
         })
     }
 
+    /// Judges it again: whether its issuer still has the key that signed it, and whether it is within its time.
+    pub(super) fn recheck(&self, tokens: &Tokens, now: Timestamp) -> Result<(), Refusal> {
+        let settled = |unsettled| match unsettled {
+            Unsettled::Refused(refusal) | Unsettled::KeysWanted(_, refusal) => refusal,
+        };
+        self.check_time(tokens, now).map_err(settled)?;
+        if self.is_vouched_for(now).map_err(settled)? {
+            Ok(())
+        } else {
+            Err(Refusal::Invalid(Reason::KeyId))
+        }
+    }
+
     /// Whether its issuer still has the key that signed it.
     fn is_vouched_for(&self, now: Timestamp) -> Result<bool, Unsettled> {
         match self.issuer.keys(now) {

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::config::{self, OnStale};
 use crate::id::{KeyDigest, SessionId, TokenId};
 use crate::store::Revocation;
@@ -88,6 +90,8 @@ pub struct Blocklist {
     confirmed: AtomicI64,
     failures: AtomicU64,
     last_error: Mutex<Option<String>>,
+    /// Told of each revocation that is made here and of each reading.
+    news: Notify,
 }
 
 impl Blocklist {
@@ -105,6 +109,7 @@ impl Blocklist {
             confirmed: AtomicI64::new(-1),
             failures: AtomicU64::new(0),
             last_error: Mutex::new(None),
+            news: Notify::new(),
         }
     }
 
@@ -115,6 +120,12 @@ impl Blocklist {
         for revocation in revocations {
             self.entries.apply(revocation, now, at);
         }
+        self.news.notify_one();
+    }
+
+    /// Waits until there may be a revocation that is not known to whoever waits. For one task.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
     }
 
     /// What is known about a token of this session and generation. Never allocates.

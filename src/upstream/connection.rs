@@ -48,7 +48,7 @@ pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<Co
         .map_err(UpstreamError::Broken)?;
     let task = tokio::spawn(async move {
         // Whoever waits for an answer on it learns of the error through the answer.
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });

@@ -51,6 +51,8 @@ mod steady;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod torture;

@@ -30,4 +30,11 @@ pub(in crate::config) struct Route {
     pub(in crate::config) timeout: Option<Duration>,
     #[serde(default)]
     pub(in crate::config) limits: Vec<String>,
+    pub(in crate::config) on_token_end: String,
+    pub(in crate::config) upgrades: Vec<String>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(in crate::config) upgrade_idle_timeout: Duration,
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub(in crate::config) upgrade_max_age: Option<Duration>,
+    pub(in crate::config) websocket_token: String,
 }

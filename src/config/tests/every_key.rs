@@ -7,6 +7,7 @@ mod limits;
 mod revocation;
 mod routes;
 mod rows;
+mod streams;
 mod upstreams;
 
 use std::path::Path;
@@ -30,7 +31,7 @@ const MYSQL: &str = "url = \"mysql://ann@db/gate\"\n";
 const REDIS: &str = "url = \"rediss://cache\"\n";
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let traffic = upstreams::ROWS.iter().chain(routes::ROWS);
+    let traffic = upstreams::ROWS.iter().chain(routes::ROWS).chain(streams::ROWS);
     rows::ROWS
         .iter()
         .chain(revocation::ROWS)

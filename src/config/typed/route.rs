@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Edge;
+use super::{Edge, Streams};
 use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
 use crate::rules::route::Rule;
@@ -29,4 +29,6 @@ pub struct Route {
     pub edge: Edge,
     /// Which limits its requests count against: indices into [`Config::limits`](super::Config::limits), each once.
     pub limits: Vec<usize>,
+    /// What becomes of streams.
+    pub streams: Streams,
 }

@@ -93,6 +93,7 @@ impl Reader<'_, '_> {
         let change = self.path_change(route, path.as_ref());
         let edge = self.edge(route, path.as_ref());
         let limits = limits::named(&route.limits, &self.key("limits"), &self.raw.limits, self.check);
+        let streams = super::streams::streams(route, self.index, self.check);
         Some(typed::Route {
             rule: Rule {
                 line: self.check.line(&format!("routes[{}]", self.index)),
@@ -109,6 +110,7 @@ impl Reader<'_, '_> {
             timeout: route.timeout,
             edge: edge?,
             limits: limits?,
+            streams: streams.ok()?,
         })
     }
 

@@ -124,3 +124,73 @@ async fn what_came_before_a_broken_chunk_is_still_used() {
     let error = guard.read(&mut [0; 1]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
 }
+
+const UPGRADE: &[u8] = b"GET /c HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n";
+
+/// Whether nothing is to be read now.
+async fn is_still(guard: &mut Guard<tokio::io::DuplexStream>) -> bool {
+    tokio::time::timeout(Duration::from_millis(1), guard.read_u8())
+        .await
+        .is_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_head_that_asks_for_an_upgrade_waits_for_the_answer_to_that_head() {
+    let (mut client, mut guard, shared) = guarded(Duration::from_secs(1));
+    client
+        .write_all(&[GOOD, UPGRADE, b"GET", b"\0"].concat())
+        .await
+        .unwrap();
+    read_exactly(&mut guard, GOOD.len() + UPGRADE.len()).await;
+    assert!(is_still(&mut guard).await);
+    // The answer to the request before it says nothing of it.
+    shared.begin();
+    shared.settle(false);
+    assert!(is_still(&mut guard).await);
+    shared.begin();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(is_still(&mut guard).await, "what is held is not late");
+    shared.settle(true);
+    assert_eq!(read_exactly(&mut guard, 4).await, b"GET\0");
+    client.write_all(BAD).await.unwrap();
+    assert_eq!(read_exactly(&mut guard, BAD.len()).await, BAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_an_upgrade_that_is_not_granted_is_checked_as_ever() {
+    let (mut client, mut guard, shared) = guarded(Duration::from_secs(1));
+    client.write_all(&[UPGRADE, GOOD, BAD].concat()).await.unwrap();
+    read_exactly(&mut guard, UPGRADE.len()).await;
+    shared.begin();
+    let waiting = async { read_exactly(&mut guard, GOOD.len() + STAND_IN.len()).await };
+    let answer = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        shared.settle(false);
+    };
+    let (seen, ()) = tokio::join!(waiting, answer);
+    assert_eq!(seen, [GOOD, STAND_IN].concat());
+    shared.begin();
+    assert!(shared.begin().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_bounded() {
+    let (mut client, mut guard, shared) = guarded(Duration::from_secs(1));
+    client.write_all(UPGRADE).await.unwrap();
+    read_exactly(&mut guard, UPGRADE.len()).await;
+    let flood = tokio::spawn(async move {
+        let mut sent = 0;
+        while let Ok(Ok(n)) = tokio::time::timeout(Duration::from_secs(1), client.write(&[0; 4096])).await {
+            sent += n;
+        }
+        (client, sent)
+    });
+    for _ in 0..100 {
+        assert!(is_still(&mut guard).await);
+    }
+    let (_client, sent) = flood.await.unwrap();
+    assert!(sent <= HELD + 3 * 4096 && guard.held.len() <= HELD + 4096, "{sent}");
+    shared.begin();
+    shared.settle(true);
+    assert_eq!(read_exactly(&mut guard, sent).await, vec![0; sent]);
+}

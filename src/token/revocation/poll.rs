@@ -165,6 +165,7 @@ impl Blocklist {
         // Never backwards: a full re-read ends after polls that began later.
         self.confirmed
             .fetch_max(i64::try_from(elapsed).unwrap_or(i64::MAX), Ordering::AcqRel);
+        self.news.notify_one();
     }
 
     /// Counts and remembers a failure. Only the first of a row is logged, or two lines a second would bury the rest.

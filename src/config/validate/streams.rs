@@ -1,0 +1,58 @@
+//! `[[routes]]`: what goes on for longer than a request and its answer.
+
+use super::{Check, Reported};
+use crate::config::error::Complaint;
+use crate::config::{raw, tree, typed};
+
+/// Reads what the route with this index says.
+pub(super) fn streams(route: &raw::Route, index: usize, check: &mut Check<'_>) -> Result<typed::Streams, Reported> {
+    Ok(typed::Streams {
+        on_token_end: match route.on_token_end.as_str() {
+            "finish" => typed::OnTokenEnd::Finish,
+            // Whatever else it could be: the safe one.
+            _ => typed::OnTokenEnd::End,
+        },
+        upgrades: upgrades(&route.upgrades, index, check)?,
+        upgrade_idle_timeout: route.upgrade_idle_timeout,
+        upgrade_max_age: route.upgrade_max_age,
+        token_in_protocol: route.websocket_token == "protocol",
+    })
+}
+
+fn upgrades(texts: &[String], index: usize, check: &mut Check<'_>) -> Result<Vec<String>, Reported> {
+    let mut upgrades = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        let name = text.to_ascii_lowercase();
+        let objection = if upgrades.contains(&name) {
+            Some("the same protocol twice")
+        } else {
+            objection(&name)
+        };
+        if let Some(objection) = objection {
+            let complaint = Complaint::new(objection)
+                .found(tree::quote(text))
+                .allowed("\"websocket\", or another protocol's upgrade token");
+            check.wrong(&format!("routes[{index}].upgrades[{at}]"), complaint);
+            return Err(Reported);
+        }
+        upgrades.push(name);
+    }
+    Ok(upgrades)
+}
+
+/// Why a protocol is not one to change to (RFC 9110, section 16.7), if it is not.
+fn objection(name: &str) -> Option<&'static str> {
+    let is_token = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !text.is_empty() && text.bytes().all(plain)
+    };
+    let (protocol, version) = name
+        .split_once('/')
+        .map_or((name, None), |(name, version)| (name, Some(version)));
+    match protocol {
+        "h2c" | "h2" | "http" | "tls" => Some("HTTP in another version: what would pass then is not checked any more"),
+        "connect" => Some("no tunnel to anywhere: a CONNECT is never relayed"),
+        _ if !is_token(protocol) || !version.is_none_or(is_token) => Some("not an upgrade token"),
+        _ => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! Whether a request may pass: the way from its target to a [`Permit`].
+
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::{Exchange, Moment, Proxy, Refused, Route, Target, Trace, upgrade};
+use crate::limiter::{Client, Standing};
+use crate::rules::bearer::{InvalidBearer, bearer_token};
+use crate::rules::policy::{AuthMode, Permit, decide};
+use crate::rules::route::Found;
+use crate::time::Timestamp;
+use crate::token::Accepted;
+
+/// A request that may pass.
+pub(super) struct Authorized<'a> {
+    pub(super) route: &'a Route,
+    /// The token that says who it comes from, where one was looked at.
+    pub(super) token: Option<Accepted>,
+    pub(super) permit: Permit,
+    /// How far the limits were used that it counted against; usually there are none.
+    pub(super) standings: Vec<Standing>,
+}
+
+impl Proxy {
+    /// Whether a request may pass, and by which route. What it learns is in `trace`, whatever it comes to.
+    pub(super) async fn authorize(
+        &self,
+        parts: &mut Parts,
+        exchange: &Exchange<'_>,
+        trace: &mut Trace,
+    ) -> Result<Authorized<'_>, Refused> {
+        let Exchange { target, moment, .. } = *exchange;
+        let index = self.find(target, upgrade::matched_method(parts))?;
+        let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
+        trace.route = Some(index);
+        // Empty, it costs nothing.
+        let mut standings = Vec::new();
+        let mut client = Client {
+            address: exchange.client,
+            principal: None,
+        };
+        self.count(&route.limits, client, moment, &mut standings)?;
+        let token = self.authenticate(route, &mut parts.headers, moment.now).await?;
+        let identity = token.as_ref().map(Accepted::identity);
+        trace.identity = identity.cloned();
+        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
+        client.principal = identity.map(|identity| &identity.principal);
+        self.count(&route.user_limits, client, moment, &mut standings)?;
+        Ok(Authorized {
+            route,
+            token,
+            permit,
+            standings,
+        })
+    }
+
+    /// Counts the request against these limits.
+    fn count(
+        &self,
+        limits: &[usize],
+        client: Client<'_>,
+        moment: Moment,
+        standings: &mut Vec<Standing>,
+    ) -> Result<(), Refused> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let counted = self.limiter.take(limits, client, moment.started, standings);
+        counted.map_err(Refused::Limited)
+    }
+
+    fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {
+        match self.table.find(target.host(), target.path(), method) {
+            Found::Route(index) => Ok(index),
+            Found::MethodNotAllowed(methods) => Err(Refused::Method(methods)),
+            Found::None => Err(Refused::NoRoute),
+        }
+    }
+
+    /// Who the request comes from. A route that asks for nobody does not look at the token at all.
+    async fn authenticate(
+        &self,
+        route: &Route,
+        headers: &mut HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Accepted>, Refused> {
+        if route.access.auth == AuthMode::None {
+            return Ok(None);
+        }
+        let offered = if route.streams.token_in_protocol {
+            upgrade::take_token(headers).map_err(Refused::Bearer)?
+        } else {
+            None
+        };
+        let sent = bearer_token(headers).map_err(Refused::Bearer)?;
+        if offered.is_some() && sent.is_some() {
+            return Err(Refused::Bearer(InvalidBearer::Several));
+        }
+        let Some(token) = offered.as_deref().or(sent) else {
+            return Ok(None);
+        };
+        let accepted = self.tokens.accept(token, &route.access.issuers, now).await;
+        accepted.map(Some).map_err(Refused::Token)
+    }
+}

@@ -1,0 +1,69 @@
+//! What surrounds a request on its way through the pipeline.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::Target;
+use crate::id::Identity;
+use crate::time::Timestamp;
+use crate::upstream::{BodyWatch, Pools};
+
+/// The other end of a client's connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// How requests come from there: `http` or `https`.
+    pub scheme: &'static str,
+}
+
+/// Whom a request came from, as far as the connection tells.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The other end of the connection.
+    pub peer: Arc<Peer>,
+    /// Whether that is a proxy whose word about the client is believed.
+    pub trusted: bool,
+    /// The request's id.
+    pub request_id: HeaderValue,
+}
+
+/// What the pipeline learnt about a request, for its log line and metrics.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// Index of the route.
+    pub route: Option<usize>,
+    /// Who it comes from, once authenticated.
+    pub identity: Option<Arc<Identity>>,
+    /// Index of the upstream, once one was asked.
+    pub upstream: Option<usize>,
+    /// Watches the request body, if there is one.
+    pub body: Option<Arc<BodyWatch>>,
+}
+
+/// What surrounds a request on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// What it asks for.
+    pub target: &'a Target<'a>,
+    /// Whom it came from.
+    pub caller: &'a Caller,
+    /// The client's address, as far as trusted proxies tell.
+    pub client: IpAddr,
+    /// When.
+    pub moment: Moment,
+    /// The worker's connections to upstreams.
+    pub pools: &'a Pools,
+}
+
+/// When a request is handled: read once, used throughout.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the wall clock, for tokens.
+    pub now: Timestamp,
+    /// By the monotonic clock, for timeouts.
+    pub started: Instant,
+}

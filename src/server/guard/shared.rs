@@ -1,0 +1,119 @@
+//! [`Shared`]: what the guard of a connection and the service on it tell each other.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::server::head::Refusal;
+
+/// What the guard of a connection and the service on it tell each other.
+#[derive(Debug)]
+pub(in crate::server) struct Shared {
+    /// Whether a request is being answered: an idle client is then not idle, but waiting.
+    busy: AtomicBool,
+    /// When the connection began.
+    started: Instant,
+    /// Milliseconds from then until the last answer was out.
+    finished: AtomicU64,
+    /// Requests that the service has been called with.
+    calls: AtomicU64,
+    /// Told of the first of them.
+    called: Notify,
+    /// The number of the stand-in request, and why there is one.
+    refused: OnceLock<(u64, Refusal)>,
+    /// Twice the number of requests that have been answered, and one more if the last answer is an upgrade.
+    settled: AtomicU64,
+    /// Whom to tell of the next answer, where that is waited for.
+    waiting: Mutex<Option<Waker>>,
+    waits: AtomicBool,
+}
+
+impl Shared {
+    pub(in crate::server) fn new() -> Self {
+        Self {
+            busy: AtomicBool::new(false),
+            started: Instant::now(),
+            finished: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            called: Notify::new(),
+            refused: OnceLock::new(),
+            settled: AtomicU64::new(0),
+            waiting: Mutex::new(None),
+            waits: AtomicBool::new(false),
+        }
+    }
+
+    /// How much of `limit` a connection between requests has left; all of it while a request is being answered.
+    pub(super) fn idle_time_left(&self, limit: Duration) -> Option<Duration> {
+        if self.busy.load(Ordering::Relaxed) {
+            return Some(limit);
+        }
+        let finished = Duration::from_millis(self.finished.load(Ordering::Relaxed));
+        let left = limit.saturating_sub(self.started.elapsed().saturating_sub(finished));
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Notes that the service is called, and says whether this call is the stand-in of a refused head.
+    pub(in crate::server) fn begin(&self) -> Option<Refusal> {
+        self.busy.store(true, Ordering::Relaxed);
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            self.called.notify_one();
+        }
+        self.refused
+            .get()
+            .filter(|(refused, _)| *refused == number)
+            .map(|(_, why)| *why)
+    }
+
+    /// Whether the service has been called with this many requests.
+    pub(super) fn has_called(&self, heads: u64) -> bool {
+        self.calls.load(Ordering::Relaxed) >= heads
+    }
+
+    /// Notes what the answer to the request that the service was called with last is: an upgrade or not.
+    pub(in crate::server) fn settle(&self, upgraded: bool) {
+        let calls = self.calls.load(Ordering::Relaxed);
+        self.settled.store(calls * 2 + u64::from(upgraded), Ordering::Release);
+        if self.waits.swap(false, Ordering::AcqRel)
+            && let Some(waker) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Whether the answer to the request of this number, counting from one, is an upgrade.
+    pub(super) fn poll_settled(&self, number: u64, cx: &Context<'_>) -> Poll<bool> {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        self.waits.store(true, Ordering::Release);
+        let settled = self.settled.load(Ordering::Acquire);
+        if settled / 2 < number {
+            return Poll::Pending;
+        }
+        self.waits.store(false, Ordering::Release);
+        Poll::Ready(settled == number * 2 + 1)
+    }
+
+    /// Notes that the head of this number, counting from nought, was refused, and that a stand-in takes its place.
+    pub(super) fn refuse(&self, number: u64, why: Refusal) {
+        let _ = self.refused.set((number, why));
+    }
+
+    /// Waits until the service has been called.
+    pub(in crate::server) async fn first_call(&self) {
+        if self.calls.load(Ordering::Relaxed) == 0 {
+            self.called.notified().await;
+        }
+    }
+
+    /// Notes that the answer is out.
+    pub(in crate::server) fn finish(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.finished.store(now, Ordering::Relaxed);
+        self.busy.store(false, Ordering::Relaxed);
+    }
+}
