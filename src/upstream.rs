@@ -5,15 +5,20 @@
 
 mod body;
 mod connection;
+mod framing;
+mod http2;
+mod lease;
 mod pool;
 mod server;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use body::{BodyFailure, BodyWatch, RequestBody};
-pub use pool::{Lease, Pools};
+pub use lease::{Lease, SendFailure};
+pub use pool::Pools;
 pub use server::{Server, ServerId};
 
 use crate::config;
@@ -104,13 +109,19 @@ impl Upstream {
 pub enum UpstreamError {
     /// No connection could be made.
     #[error("no connection")]
-    Connect(#[source] std::io::Error),
+    Connect(#[source] Arc<std::io::Error>),
+    /// The server could not prove who it is, or there is no TLS with it.
+    #[error("no TLS with it")]
+    Tls(#[source] Arc<std::io::Error>),
     /// No connection could be made in time.
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
     /// The connection was made, but broke before an answer came.
     #[error("the connection broke before an answer came")]
     Broken(#[source] hyper::Error),
+    /// The server says that it did nothing about the request (RFC 9113, section 8.7).
+    #[error("the server did not take the request")]
+    Unprocessed(#[source] hyper::Error),
     /// What came is not HTTP.
     #[error("the answer is not HTTP")]
     NotHttp(#[source] hyper::Error),
@@ -123,6 +134,17 @@ pub enum UpstreamError {
     /// The client's body failed while it was being forwarded.
     #[error("the client's request body failed")]
     ClientBody(#[source] BodyFailure),
+}
+
+impl UpstreamError {
+    /// Whether the upstream is known to have done nothing about the request, so that another attempt does it once.
+    #[must_use]
+    pub const fn is_unprocessed(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Tls(_) | Self::ConnectTimeout(_) | Self::Unprocessed(_) => true,
+            Self::Broken(_) | Self::NotHttp(_) | Self::Invalid(_) | Self::Timeout(_) | Self::ClientBody(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub(super) fn run(globals: &Globals, out: &mut dyn Write) -> Result<(), Failure>
     ];
     let ((store, keys), redis) =
         resources::block_on(async { Ok((store_and_keys(&config, now).await, redis(&config).await)) })?;
+    findings.extend(unverified(&config).map(|finding| ("tls", Ok(finding))));
     findings.push(("store", store));
     findings.extend(redis.map(|redis| ("redis", redis)));
     findings.push(("keys", keys));
@@ -59,6 +60,17 @@ fn describe(config: &Config, file: &Path) -> String {
         count(routes, "route"),
         count(upstreams, "upstream")
     )
+}
+
+/// The upstreams whose servers anybody can play.
+fn unverified(config: &Config) -> impl Iterator<Item = String> {
+    let unverified = config.upstreams.iter().filter(|upstream| upstream.tls.skip_verify);
+    unverified.map(|upstream| {
+        format!(
+            "{}: warning: tls_skip_verify: its servers need not prove who they are",
+            upstream.name
+        )
+    })
 }
 
 async fn store_and_keys(config: &Config, now: Timestamp) -> (Finding, Finding) {

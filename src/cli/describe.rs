@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, Route, ServerAddress};
+use crate::config::{Config, Route};
 use crate::id::IssuerName;
 use crate::rules::policy::{Access, AuthMode, TrustedIssuers};
 use crate::rules::route::{HostPattern, Rule};
@@ -58,14 +58,6 @@ pub(super) fn upstream(config: &Config, route: &Route) -> String {
             .map_or("?", |upstream| &upstream.name)
             .to_owned(),
         (None, None) => "?".to_owned(),
-    }
-}
-
-/// A server as the file names it.
-pub(super) fn server(address: &ServerAddress) -> String {
-    match address {
-        ServerAddress::Http { host, port } => format!("http://{host}:{port}"),
-        ServerAddress::Whoami => "builtin:whoami".to_owned(),
     }
 }
 

@@ -149,7 +149,7 @@ fn print_forwarded(
     let servers: Vec<String> = route
         .upstream
         .and_then(|index| config.upstreams.get(index))
-        .map(|upstream| upstream.servers.iter().map(describe::server).collect())
+        .map(|upstream| upstream.servers.iter().map(ToString::to_string).collect())
         .unwrap_or_default();
     writeln!(
         out,

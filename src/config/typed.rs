@@ -23,7 +23,7 @@ pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;
 pub use server::{ProxyProtocol, Server};
 pub use streams::{OnTokenEnd, Streams};
-pub use upstream::{ServerAddress, Upstream};
+pub use upstream::{ClientCertificate, Scheme, ServerAddress, Upstream, UpstreamTls, certificate_name};
 
 use crate::secret::Secret;
 

@@ -15,6 +15,7 @@ mod server;
 mod store;
 mod streams;
 mod tokens;
+mod upstream_tls;
 mod upstreams;
 
 use std::fs::File;

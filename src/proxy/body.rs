@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -24,6 +24,12 @@ pub enum BodyError {
     /// The upstream broke off.
     #[error("the upstream broke off within its answer")]
     Upstream(#[source] hyper::Error),
+    /// The upstream ended the stream of HTTP/2, and not as one ends an answer.
+    #[error("the upstream reset the stream within its answer")]
+    Reset,
+    /// The upstream has brought nothing for too long.
+    #[error("the upstream stalled within its answer: nothing for {0:?}")]
+    Stalled(Duration),
     /// The route's time for the whole exchange is over.
     #[error("the exchange took longer than the route allows")]
     Timeout,
@@ -38,7 +44,7 @@ impl BodyError {
     pub const fn code(&self) -> Option<Code> {
         match self {
             Self::TokenEnded(refusal) => Some(token_code(*refusal)),
-            Self::Upstream(_) | Self::Timeout => None,
+            Self::Upstream(_) | Self::Reset | Self::Stalled(_) | Self::Timeout => None,
         }
     }
 }
@@ -55,6 +61,7 @@ enum Kind {
         inner: Incoming,
         loan: Option<Loan>,
         deadline: Option<Pin<Box<Sleep>>>,
+        idle: Option<Idle>,
         identity: Arc<IdentityHeaders>,
         leash: Option<Leash>,
     },
@@ -80,6 +87,8 @@ impl ResponseBody {
         if let Some(request) = &request {
             request.answered();
         }
+        let idle = lease.idle_timeout().map(Idle::new);
+        let lease = Some(lease);
         let mut loan = Some(Loan { lease, request });
         if inner.is_end_stream() {
             give_back(&mut loan);
@@ -89,6 +98,7 @@ impl ResponseBody {
             inner,
             loan,
             deadline,
+            idle,
             identity,
             leash: None,
         })
@@ -124,20 +134,71 @@ impl ResponseBody {
     }
 }
 
+/// How long an answer may bring nothing.
+#[derive(Debug)]
+struct Idle {
+    limit: Duration,
+    /// Since it was first asked for what has not come yet.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    const fn new(limit: Duration) -> Self {
+        Self { limit, sleep: None }
+    }
+
+    /// Nothing has come yet: whether that is for too long now.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
 /// The connection that the answer comes on, and what became of the request on it.
 #[derive(Debug)]
 struct Loan {
-    lease: Lease,
+    lease: Option<Lease>,
     request: Option<Arc<BodyWatch>>,
 }
 
-fn give_back(loan: &mut Option<Loan>) {
-    if let Some(Loan { lease, request }) = loan.take()
-        && request.is_none_or(|request| request.has_ended())
-    {
-        lease.give_back();
+impl Loan {
+    /// Whether a body that brings no more was cut off. A server of HTTP/2 that does not want the rest of a request may reset
+    /// the stream once it has answered (RFC 9113, section 8.1), and hyper takes every such reset for the end of a whole
+    /// answer; here it is one if nothing is known to be missing, and the request was not whole itself.
+    fn was_cut(&self, body: &Incoming) -> bool {
+        let shared = self.lease.as_ref().is_some_and(Lease::is_shared);
+        let request_ended = self.request.as_ref().is_none_or(|request| request.has_ended());
+        let length = body.size_hint();
+        let missing = length.lower() > 0 || (request_ended && length.exact().is_none());
+        shared && !body.is_end_stream() && missing
     }
-    // Otherwise the answer came early, and the rest of the request is for nobody: the connection closes.
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.request.as_ref().is_none_or(|request| request.has_ended())
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // The answer came early or was broken off, and the rest of the request is for nobody: a connection of HTTP/1 closes,
+        // one of HTTP/2 must not go on carrying it.
+        if let Some(request) = &self.request
+            && !request.has_ended()
+        {
+            request.stop();
+        }
+    }
+}
+
+fn give_back(loan: &mut Option<Loan>) {
+    if let Some(mut loan) = loan.take() {
+        loan.give_back();
+    }
 }
 
 impl Body for ResponseBody {
@@ -146,16 +207,17 @@ impl Body for ResponseBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let (inner, loan, deadline, identity, leash) = match &mut this.0 {
+        let (inner, loan, deadline, idle, identity, leash) = match &mut this.0 {
             Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Tunnel(_) => return Poll::Ready(None),
             Kind::Upstream {
                 inner,
                 loan,
                 deadline,
+                idle,
                 identity,
                 leash,
-            } => (inner, loan, deadline, identity, leash),
+            } => (inner, loan, deadline, idle, identity, leash),
         };
         if let Some(why) = leash.as_ref().and_then(Leash::ended) {
             return this.end(why);
@@ -168,18 +230,27 @@ impl Body for ResponseBody {
                 if late {
                     return Poll::Ready(Some(Err(BodyError::Timeout)));
                 }
-                return match leash.as_mut().map(|leash| leash.poll_ended(cx)) {
-                    Some(Poll::Ready(why)) => this.end(why),
-                    Some(Poll::Pending) | None => Poll::Pending,
+                if let Some(Poll::Ready(why)) = leash.as_mut().map(|leash| leash.poll_ended(cx)) {
+                    return this.end(why);
+                }
+                return match idle.as_mut().and_then(|idle| idle.is_over(cx).then_some(idle.limit)) {
+                    Some(limit) => Poll::Ready(Some(Err(BodyError::Stalled(limit)))),
+                    None => Poll::Pending,
                 };
             }
             Poll::Ready(None) => {
+                if loan.as_ref().is_some_and(|loan| loan.was_cut(inner)) {
+                    return Poll::Ready(Some(Err(BodyError::Reset)));
+                }
                 give_back(loan);
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Upstream(error)))),
             Poll::Ready(Some(Ok(frame))) => frame,
         };
+        if let Some(idle) = idle {
+            idle.sleep = None;
+        }
         // A server that knows the length stops asking after the last byte, so the end must be seen here.
         if inner.is_end_stream() {
             give_back(loan);

@@ -150,6 +150,10 @@ fn upstream_problem(error: &UpstreamError) -> Problem {
         UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_) => {
             Problem::new(Code::UpstreamUnreachable, "no connection to the upstream could be made")
         }
+        UpstreamError::Tls(_) => Problem::new(Code::UpstreamUnreachable, "no TLS with the upstream could be had"),
+        UpstreamError::Unprocessed(_) => {
+            Problem::new(Code::UpstreamUnreachable, "the upstream did not take the request")
+        }
         UpstreamError::Broken(_) => {
             Problem::new(Code::UpstreamUnreachable, "the upstream broke off before it answered")
         }
@@ -159,7 +163,7 @@ fn upstream_problem(error: &UpstreamError) -> Problem {
         UpstreamError::ClientBody(BodyFailure::TooLarge) => {
             Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
         }
-        UpstreamError::ClientBody(failure @ BodyFailure::Broken) => {
+        UpstreamError::ClientBody(failure @ (BodyFailure::Broken | BodyFailure::Unwanted)) => {
             Problem::new(Code::BadRequest, failure.to_string()).closing()
         }
         UpstreamError::ClientBody(failure @ BodyFailure::Stalled) => {

@@ -16,7 +16,7 @@ use crate::config::ServerAddress;
 use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
 use crate::time::monotonic;
-use crate::upstream::{BodyWatch, Lease, Pools, RequestBody, Server, Upstream, UpstreamError};
+use crate::upstream::{BodyWatch, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError};
 
 /// One request on its way to one upstream. The [`Permit`] says that it may go.
 pub(super) struct Errand<'a> {
@@ -60,7 +60,7 @@ impl Errand<'_> {
         for server in self.upstream.servers_in_turn() {
             match server.address() {
                 ServerAddress::Whoami => return whoami::answer(request).await,
-                ServerAddress::Http { host, port } => {
+                ServerAddress::Remote { host, port, .. } => {
                     if hostless && let Ok(host) = HeaderValue::try_from(format!("{host}:{port}")) {
                         request.headers_mut().insert(header::HOST, host);
                     }
@@ -78,17 +78,27 @@ impl Errand<'_> {
                     }
                 };
                 let again = lease.is_reused();
-                let spare = if again { self.copy(&request) } else { None };
+                let idempotent = is_idempotent(request.method());
+                // A server of HTTP/2 may say that it did nothing about a request, whatever it asks.
+                let spare = if lease.is_shared() || (again && idempotent) {
+                    self.copy(&request)
+                } else {
+                    None
+                };
                 match (self.attempt(lease, request).await, spare) {
                     (Ok(response), _) => return Ok(response),
                     (Err(Failed::Unsent(back, error)), _) => (request, last) = (*back, error),
+                    (Err(Failed::Sent(error)), Some(spare)) if error.is_unprocessed() => {
+                        (request, last) = (spare, error);
+                    }
                     // The server closed the idle connection while the request was on its way: ask again on a new one.
-                    (Err(Failed::Sent(error @ UpstreamError::Broken(_))), Some(spare)) => {
+                    (Err(Failed::Sent(error @ UpstreamError::Broken(_))), Some(spare)) if again && idempotent => {
                         (request, last) = (spare, error);
                     }
                     (Err(Failed::Sent(error)), _) => return Err(error),
                 }
-                if !again {
+                // A share in a connection that has just been made has been used before as well: twice is enough.
+                if !again || !reuse {
                     break;
                 }
                 reuse = false;
@@ -105,13 +115,9 @@ impl Errand<'_> {
         }
     }
 
-    /// A copy to send again, where doing it twice is the same as once (RFC 9110, section 9.2.2) and there is no body.
+    /// A copy to send again, where there is no body.
     fn copy(&self, request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-        let idempotent = matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-        );
-        if !idempotent || self.watch.is_some() {
+        if self.watch.is_some() {
             return None;
         }
         let mut copy = Request::new(RequestBody::empty(Arc::clone(self.identity)));
@@ -124,17 +130,18 @@ impl Errand<'_> {
     async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Failed> {
         let sending = lease.send(request);
         let response = match self.within(self.upstream.response_timeout(), sending).await {
-            None => return Err(Failed::Sent(UpstreamError::Timeout(self.upstream.response_timeout()))),
-            Some(Ok(response)) => response,
-            Some(Err(mut error)) => {
-                return Err(match error.take_message() {
-                    // A body that was begun can't be sent again.
-                    Some(back) if self.watch.as_ref().is_none_or(|watch| watch.bytes() == 0) => {
-                        Failed::Unsent(Box::new(back), UpstreamError::Broken(error.into_error()))
-                    }
-                    _ => Failed::Sent(self.classify(error.into_error())),
-                });
+            None => {
+                lease.timed_out();
+                return Err(Failed::Sent(UpstreamError::Timeout(self.upstream.response_timeout())));
             }
+            Some(Ok(response)) => response,
+            // A body that was begun can't be sent again.
+            Some(Err(SendFailure::Unsent(back, error)))
+                if self.watch.as_ref().is_none_or(|watch| watch.bytes() == 0) =>
+            {
+                return Err(Failed::Unsent(back, UpstreamError::Broken(error)));
+            }
+            Some(Err(failure)) => return Err(Failed::Sent(self.classify(failure))),
         };
         check(&response, self.upgrade).map_err(|why| Failed::Sent(UpstreamError::Invalid(why)))?;
         let mut response = if let Some(upgrade) = self.upgrade
@@ -153,14 +160,11 @@ impl Errand<'_> {
         Ok(response)
     }
 
-    fn classify(&self, error: hyper::Error) -> UpstreamError {
-        if let Some(failure) = self.watch.as_ref().and_then(|watch| watch.failure()) {
-            return UpstreamError::ClientBody(failure);
+    fn classify(&self, failure: SendFailure) -> UpstreamError {
+        match self.watch.as_ref().and_then(|watch| watch.failure()) {
+            Some(failure) => UpstreamError::ClientBody(failure),
+            None => failure.into(),
         }
-        if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
-            return UpstreamError::NotHttp(error);
-        }
-        UpstreamError::Broken(error)
     }
 
     /// Waits `limit` for the answer, counted from when the request body last moved: a long upload is not a slow upstream.
@@ -187,6 +191,14 @@ impl Errand<'_> {
             }
         }
     }
+}
+
+/// Whether doing it twice is the same as once (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    )
 }
 
 /// What of an answer hyper takes, but a gateway must not relay: a framing that the client could read differently.

@@ -84,6 +84,10 @@ impl Rooms {
         clock: &Clock,
         before: Option<&Snapshot>,
     ) -> Result<Snapshot, InvalidProxy> {
+        for upstream in config.upstreams.iter().filter(|upstream| upstream.tls.skip_verify) {
+            let upstream = upstream.name.as_str();
+            tracing::warn!(upstream, "tls_skip_verify: its servers need not prove who they are");
+        }
         let state = AuthState {
             store: self.store.clone(),
             tokens: Arc::clone(&self.tokens),

@@ -1,11 +1,12 @@
 //! [`RequestBody`]: the client's body on its way to an upstream, streamed, bounded and watched.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,18 +17,36 @@ use tokio::time::Sleep;
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
 use crate::time::monotonic;
 
-/// Why a client's body could not be forwarded to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a client's body could not be forwarded to its end. On HTTP/2, the upstream is told that the stream is cancelled, not
+/// that we failed: that is this error's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFailure {
     /// It is larger than the route takes.
-    #[error("the request body is larger than the route takes")]
     TooLarge,
     /// It broke off, or its framing is wrong.
-    #[error("the request body broke off or is not framed as HTTP asks")]
     Broken,
     /// The client stopped sending it.
-    #[error("the request body stopped coming")]
     Stalled,
+    /// The exchange has ended without it.
+    Unwanted,
+}
+
+impl fmt::Display for BodyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the request body is larger than the route takes",
+            Self::Broken => "the request body broke off or is not framed as HTTP asks",
+            Self::Stalled => "the request body stopped coming",
+            Self::Unwanted => "nobody waits for the rest of the request body",
+        })
+    }
+}
+
+impl Error for BodyFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        static CANCEL: LazyLock<h2::Error> = LazyLock::new(|| h2::Reason::CANCEL.into());
+        Some(&*CANCEL)
+    }
 }
 
 /// The body of a request to an upstream.
@@ -58,6 +77,9 @@ pub struct BodyWatch {
     ended: AtomicBool,
     answered: AtomicBool,
     failure: AtomicU8,
+    unwanted: AtomicBool,
+    /// Whoever forwards the body and waits for more of it.
+    forwarder: Mutex<Option<Waker>>,
 }
 
 impl RequestBody {
@@ -83,6 +105,8 @@ impl RequestBody {
             ended: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             failure: AtomicU8::new(0),
+            unwanted: AtomicBool::new(false),
+            forwarder: Mutex::new(None),
         });
         let body = Self {
             inner: Some(body),
@@ -175,8 +199,21 @@ impl BodyWatch {
             0 => None,
             1 => Some(BodyFailure::TooLarge),
             2 => Some(BodyFailure::Broken),
-            _ => Some(BodyFailure::Stalled),
+            3 => Some(BodyFailure::Stalled),
+            _ => Some(BodyFailure::Unwanted),
         }
+    }
+
+    /// Ends the forwarding: the exchange has ended, and on a connection that goes on nothing else would.
+    pub fn stop(&self) {
+        self.unwanted.store(true, Ordering::Relaxed);
+        if let Some(forwarder) = self.forwarder().take() {
+            forwarder.wake();
+        }
+    }
+
+    fn forwarder(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.forwarder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,8 +239,18 @@ impl Body for RequestBody {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
+        if this
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.unwanted.load(Ordering::Relaxed))
+        {
+            return this.fail(BodyFailure::Unwanted);
+        }
         let frame = match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Pending => {
+                if let Some(watch) = &this.watch {
+                    *watch.forwarder() = Some(cx.waker().clone());
+                }
                 ready!(this.poll_late(cx));
                 return this.fail(BodyFailure::Stalled);
             }

@@ -1,59 +1,166 @@
 //! Making one connection to one server.
 
-use std::time::Duration;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::{RequestBody, UpstreamError};
+use super::http2::Http2;
+use super::{RequestBody, Server, UpstreamError};
+use crate::config::{self, Scheme, ServerAddress};
+use crate::time::monotonic;
 
 /// The most header lines an upstream's answer may have.
 const MAX_HEADERS: usize = 128;
 /// The largest head of an upstream's answer, in bytes.
-const MAX_HEAD: usize = 128 * 1024;
+pub(super) const MAX_HEAD: usize = 128 * 1024;
 
-/// A connection to a server. Dropping it closes it, whatever it is doing: a server that has answered but does not take the
-/// rest of the request would otherwise hold it, and the client's connection behind it, for as long as it likes.
+/// How long after one question of TCP, which was not answered, the next one is asked.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A connection that has just been made.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) enum Connection {
+    Http1(Http1),
+    Http2(Arc<Http2>),
+}
+
+/// A connection that carries one exchange at a time. Dropping it closes it, whatever it is doing: a server that has answered
+/// but does not take the rest of the request would otherwise hold it, and the client's connection behind it, for as long as it
+/// likes.
+#[derive(Debug)]
+pub(super) struct Http1 {
     pub(super) sender: SendRequest<RequestBody>,
+    /// Until when it takes new requests.
+    pub(super) young_until: Instant,
     task: AbortHandle,
 }
 
-impl Drop for Connection {
+impl Drop for Http1 {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Connects within `limit` (name resolution and all addresses of the name included) and leaves the connection running on
-/// the worker that calls.
-pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<Connection, UpstreamError> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = match timeout(limit, TcpStream::connect((host, port))).await {
-        Err(_) => return Err(UpstreamError::ConnectTimeout(limit)),
-        Ok(Err(error)) => return Err(UpstreamError::Connect(error)),
-        Ok(Ok(stream)) => stream,
+/// Why there is no connection. All who waited for the one attempt are told.
+#[derive(Clone, Debug)]
+pub(super) enum NoConnection {
+    Tcp(Arc<io::Error>),
+    Tls(Arc<io::Error>),
+    Timeout(Duration),
+}
+
+impl From<NoConnection> for UpstreamError {
+    fn from(why: NoConnection) -> Self {
+        match why {
+            NoConnection::Tcp(error) => Self::Connect(error),
+            NoConnection::Tls(error) => Self::Tls(error),
+            NoConnection::Timeout(limit) => Self::ConnectTimeout(limit),
+        }
+    }
+}
+
+/// Whether a connection to this server may turn out to speak HTTP/2.
+pub(super) fn may_be_http2(server: &Server) -> bool {
+    match server.address() {
+        ServerAddress::Remote { scheme, .. } => match scheme {
+            Scheme::Http => false,
+            Scheme::Https => server.settings().http2,
+            Scheme::H2 => true,
+        },
+        ServerAddress::Whoami => false,
+    }
+}
+
+/// Connects within the upstream's `connect_timeout` (name resolution, all addresses of the name and the handshakes included)
+/// and leaves the connection running on the worker that calls.
+pub(super) async fn connect(server: &Server) -> Result<Connection, NoConnection> {
+    let limit = server.settings().connect_timeout;
+    match timeout(limit, open(server)).await {
+        Ok(connection) => connection,
+        Err(_) => Err(NoConnection::Timeout(limit)),
+    }
+}
+
+async fn open(server: &Server) -> Result<Connection, NoConnection> {
+    let ServerAddress::Remote { scheme, host, port } = server.address() else {
+        return Err(NoConnection::Tcp(Arc::new(io::ErrorKind::Unsupported.into())));
     };
+    let settings = server.settings();
+    let stream = tcp(host, *port, settings.tcp_keepalive)
+        .await
+        .map_err(|error| NoConnection::Tcp(Arc::new(error)))?;
+    match scheme {
+        Scheme::Http => http1(stream, settings).await,
+        Scheme::H2 => Ok(Connection::Http2(Http2::open(stream, "http", settings).await?)),
+        Scheme::Https => {
+            let tls = server
+                .tls()
+                .ok_or_else(|| NoConnection::Tls(Arc::new(io::ErrorKind::Unsupported.into())))?;
+            let (stream, http2) = tls
+                .connect(stream)
+                .await
+                .map_err(|error| NoConnection::Tls(Arc::new(error)))?;
+            if http2 {
+                Ok(Connection::Http2(Http2::open(stream, "https", settings).await?))
+            } else {
+                http1(stream, settings).await
+            }
+        }
+    }
+}
+
+async fn tcp(host: &str, port: u16, keepalive: Duration) -> io::Result<TcpStream> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, port)).await?;
     // Requests are written whole: waiting for more to send with them only adds delay.
-    stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(keepalive).with_interval(PROBE_INTERVAL);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
+}
+
+async fn http1<S>(stream: S, settings: &config::Upstream) -> Result<Connection, NoConnection>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, connection) = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(UpstreamError::Broken)?;
+        .map_err(broken)?;
     let task = tokio::spawn(async move {
         // Whoever waits for an answer on it learns of the error through the answer.
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Connection {
+    Ok(Connection::Http1(Http1 {
         sender,
+        young_until: young_until(settings.pool_max_age),
         task: task.abort_handle(),
-    })
+    }))
+}
+
+/// The connection broke before it could be used.
+pub(super) fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> NoConnection {
+    NoConnection::Tcp(Arc::new(io::Error::other(error)))
+}
+
+/// When a connection that is made now has reached this age, more or less by a tenth: connections that were made together, as
+/// after a restart of the server, are not all made again together.
+pub(super) fn young_until(max_age: Duration) -> Instant {
+    let random = RandomState::new().hash_one(()) % 201;
+    // At most ten per cent more or less, in steps of a thousandth.
+    let thousandths = u32::try_from(900 + random).unwrap_or(1000);
+    monotonic() + max_age / 1000 * thousandths
 }

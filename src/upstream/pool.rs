@@ -1,46 +1,80 @@
-//! [`Pools`]: the idle connections of one worker.
+//! [`Pools`]: the connections of one worker that another exchange may use.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use tokio::sync::watch;
 
-use super::connection::{Connection, connect};
-use super::{RequestBody, Server, ServerId, UpstreamError};
+use super::connection::{Connection, Http1, NoConnection, connect, may_be_http2};
+use super::http2::{Http2, Stream};
+use super::lease::{Held, Lease};
+use super::{Server, ServerId, UpstreamError};
 use crate::config::ServerAddress;
 use crate::time::monotonic;
 
-/// The idle connections of one worker, by server.
+/// How many exchanges a connection of HTTP/2 is thought to take until one has said it: no server should take fewer
+/// (RFC 9113, section 6.5.2).
+const USUAL_STREAMS: usize = 100;
+
+/// The connections of one worker, by server.
 #[derive(Debug, Default)]
 pub struct Pools(
     // Never contended, since the pools belong to one thread; the lock is what makes them `Sync` without unsafe code.
     Mutex<HashMap<ServerId, Arc<Pool>>>,
 );
 
-/// The idle connections of one worker to one server, the last used at the back.
+/// The connections of one worker to one server.
 #[derive(Debug)]
-struct Pool {
+pub(super) struct Pool {
     /// The pool goes when the server has gone.
     server: Weak<Server>,
-    idle: Mutex<VecDeque<Idle>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Those of HTTP/1 that carry nothing, the last used at the back.
+    idle: VecDeque<Idle>,
+    /// Those of HTTP/2.
+    shared: Vec<Arc<Http2>>,
+    /// Connections that are being made and may turn out to speak HTTP/2.
+    opening: Vec<Opening>,
+    /// What the last connection spoke.
+    speaks_http1: bool,
+    /// How many exchanges the last connection of HTTP/2 took at once.
+    usual_streams: usize,
 }
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Http1,
     since: Instant,
 }
 
-/// A connection for one exchange. [`Lease::give_back`] returns it to its pool; dropping it closes it.
+impl Idle {
+    /// Whether it can't be used any more.
+    fn is_over(&self, now: Instant, idle_timeout: Duration) -> bool {
+        self.connection.sender.is_closed()
+            || self.connection.young_until <= now
+            || now.saturating_duration_since(self.since) > idle_timeout
+    }
+}
+
+/// A connection that is being made for all who wait for it.
 #[derive(Debug)]
-pub struct Lease {
-    connection: Connection,
-    reused: bool,
-    server: Arc<Server>,
-    pool: Arc<Pool>,
+struct Opening {
+    id: u64,
+    outcome: watch::Receiver<Option<Result<(), NoConnection>>>,
+    waiting: usize,
+}
+
+/// Where an exchange gets its connection from.
+enum Source {
+    Here(Held),
+    Opening(watch::Receiver<Option<Result<(), NoConnection>>>),
+    /// It makes one for itself.
+    Own,
 }
 
 impl Pools {
@@ -50,31 +84,48 @@ impl Pools {
         Self::default()
     }
 
-    /// An idle connection to this server that is ready, or a new one.
+    /// A connection to this server that can take a request now, or a new one.
     pub async fn lease(&self, server: &Arc<Server>) -> Result<Lease, UpstreamError> {
-        let pool = self.pool(server);
-        match pool.take_ready(server.settings().pool_idle_timeout) {
-            Some(connection) => Ok(Lease {
-                connection,
-                reused: true,
-                server: Arc::clone(server),
-                pool,
-            }),
-            None => self.fresh(server).await,
-        }
+        self.get(server, true).await
     }
 
-    /// A new connection to this server, whatever is idle.
+    /// A connection to this server that has not been idle: a new one, or a share in one of HTTP/2.
     pub async fn fresh(&self, server: &Arc<Server>) -> Result<Lease, UpstreamError> {
-        let ServerAddress::Http { host, port } = server.address() else {
+        self.get(server, false).await
+    }
+
+    async fn get(&self, server: &Arc<Server>, mut idle: bool) -> Result<Lease, UpstreamError> {
+        if *server.address() == ServerAddress::Whoami {
             return Err(UpstreamError::Invalid("it is answered in the process"));
-        };
-        Ok(Lease {
-            connection: connect(host, *port, server.settings().connect_timeout).await?,
-            reused: false,
-            server: Arc::clone(server),
-            pool: self.pool(server),
-        })
+        }
+        let pool = self.pool(server);
+        loop {
+            match pool.source(server, idle) {
+                Source::Here(held) => return Ok(Lease::new(held, true, server, pool)),
+                Source::Opening(mut outcome) => {
+                    // Its own error: whoever made the connection was stopped with its runtime.
+                    let outcome = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+                    match outcome {
+                        Ok(Some(Err(why))) => return Err(why.into()),
+                        // One of HTTP/1 that has just been made is idle, and one who waited may have it.
+                        Ok(Some(Ok(())) | None) | Err(_) => idle = true,
+                    }
+                }
+                Source::Own => match connect(server).await? {
+                    Connection::Http1(connection) => {
+                        return Ok(Lease::new(Held::Http1(connection), false, server, pool));
+                    }
+                    // The server has changed its mind since the last connection.
+                    Connection::Http2(connection) => {
+                        let stream = connection.stream();
+                        pool.share(connection);
+                        if let Some(stream) = stream {
+                            return Ok(Lease::new(Held::Http2(stream), false, server, pool));
+                        }
+                    }
+                },
+            }
+        }
     }
 
     fn pool(&self, server: &Arc<Server>) -> Arc<Pool> {
@@ -82,7 +133,13 @@ impl Pools {
         let pool = pools.entry(server.id()).or_insert_with(|| {
             Arc::new(Pool {
                 server: Arc::downgrade(server),
-                idle: Mutex::new(VecDeque::new()),
+                state: Mutex::new(State {
+                    idle: VecDeque::new(),
+                    shared: Vec::new(),
+                    opening: Vec::new(),
+                    speaks_http1: !may_be_http2(server),
+                    usual_streams: USUAL_STREAMS,
+                }),
             })
         });
         Arc::clone(pool)
@@ -102,54 +159,106 @@ impl Pools {
 }
 
 impl Pool {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn source(self: &Arc<Self>, server: &Arc<Server>, idle: bool) -> Source {
+        let mut state = self.state();
+        if idle && let Some(connection) = state.take_ready(server.settings().pool_idle_timeout) {
+            return Source::Here(Held::Http1(connection));
+        }
+        if let Some(stream) = state.stream(server.settings().pool_idle_timeout) {
+            return Source::Here(Held::Http2(stream));
+        }
+        if state.speaks_http1 {
+            return Source::Own;
+        }
+        let room = state.usual_streams;
+        if let Some(opening) = state.opening.iter_mut().find(|opening| opening.waiting < room) {
+            opening.waiting += 1;
+            return Source::Opening(opening.outcome.clone());
+        }
+        Source::Opening(self.open(&mut state, server))
+    }
+
+    /// Makes a connection for all who wait for it. It is nobody's own, so that none who gives up takes it from the others.
+    fn open(
+        self: &Arc<Self>,
+        state: &mut State,
+        server: &Arc<Server>,
+    ) -> watch::Receiver<Option<Result<(), NoConnection>>> {
+        let (tell, outcome) = watch::channel(None);
+        let id = state.opening.last().map_or(0, |last| last.id + 1);
+        state.opening.push(Opening {
+            id,
+            outcome: outcome.clone(),
+            waiting: 1,
+        });
+        let (pool, server) = (Arc::clone(self), Arc::clone(server));
+        tokio::spawn(async move {
+            let connection = connect(&server).await;
+            pool.state().opening.retain(|opening| opening.id != id);
+            let outcome = connection.map(|connection| match connection {
+                Connection::Http1(connection) => {
+                    pool.state().speaks_http1 = true;
+                    pool.keep(connection, usize::MAX);
+                }
+                Connection::Http2(connection) => pool.share(connection),
+            });
+            tell.send_replace(Some(outcome));
+        });
+        outcome
+    }
+
+    fn share(&self, connection: Arc<Http2>) {
+        let mut state = self.state();
+        state.speaks_http1 = false;
+        state.usual_streams = connection.limit().max(1);
+        state.shared.push(connection);
+    }
+
+    /// Keeps a connection for the next exchange, unless it is closed or enough are idle.
+    pub(super) fn keep(&self, connection: Http1, max_idle: usize) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        let mut state = self.state();
+        if state.idle.len() < max_idle {
+            state.idle.push_back(Idle {
+                connection,
+                since: monotonic(),
+            });
+        }
+    }
+
+    fn close_expired(&self, idle_timeout: Duration) {
+        let mut state = self.state();
+        let now = monotonic();
+        state.idle.retain(|idle| !idle.is_over(now, idle_timeout));
+        state.shared.retain(|connection| !connection.is_over(idle_timeout));
+    }
+}
+
+impl State {
     /// The connection used last that is ready. One that still sends the rest of a body whose answer came early stays.
-    fn take_ready(&self, idle_timeout: Duration) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut at = idle.len();
+    fn take_ready(&mut self, idle_timeout: Duration) -> Option<Http1> {
+        let now = monotonic();
+        let mut at = self.idle.len();
         while at > 0 {
             at -= 1;
-            let sender = &idle[at].connection.sender;
-            if sender.is_closed() || idle[at].since.elapsed() > idle_timeout {
-                idle.remove(at);
-            } else if sender.is_ready() {
-                return idle.remove(at).map(|idle| idle.connection);
+            if self.idle[at].is_over(now, idle_timeout) {
+                self.idle.remove(at);
+            } else if self.idle[at].connection.sender.is_ready() {
+                return self.idle.remove(at).map(|idle| idle.connection);
             }
         }
         None
     }
 
-    fn close_expired(&self, idle_timeout: Duration) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| !idle.connection.sender.is_closed() && idle.since.elapsed() <= idle_timeout);
-    }
-}
-
-impl Lease {
-    /// Whether the connection has carried an exchange before, so that the server may just have closed it.
-    #[must_use]
-    pub fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Sends the request.
-    pub fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<> {
-        self.connection.sender.try_send_request(request)
-    }
-
-    /// Keeps the connection for the next exchange, unless it is closed or enough are idle.
-    pub fn give_back(self) {
-        if self.connection.sender.is_closed() {
-            return;
-        }
-        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.server.settings().pool_max_idle {
-            idle.push_back(Idle {
-                connection: self.connection,
-                since: monotonic(),
-            });
-        }
+    /// Room on a connection of HTTP/2. The first that has some, so that those which are not needed fall idle and close.
+    fn stream(&mut self, idle_timeout: Duration) -> Option<Stream> {
+        self.shared.retain(|connection| !connection.is_over(idle_timeout));
+        self.shared.iter().find_map(Http2::stream)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::tls::Tls;
 use crate::config;
 use crate::config::ServerAddress;
 
@@ -16,6 +17,7 @@ pub struct Server {
     id: ServerId,
     address: ServerAddress,
     upstream: Arc<config::Upstream>,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -25,6 +27,7 @@ impl Server {
             id: ServerId(NEXT.fetch_add(1, Ordering::Relaxed)),
             address: address.clone(),
             upstream: Arc::clone(upstream),
+            tls: Tls::of(address, upstream),
         })
     }
 
@@ -44,6 +47,11 @@ impl Server {
     #[must_use]
     pub fn settings(&self) -> &config::Upstream {
         &self.upstream
+    }
+
+    /// How to speak TLS with it, where it does.
+    pub(super) const fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Whether it is the server at this address, and nothing that its connections depend on is different.

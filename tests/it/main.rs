@@ -56,3 +56,5 @@ mod streams;
 mod support;
 #[cfg(test)]
 mod torture;
+#[cfg(test)]
+mod upstream_protocols;

@@ -68,8 +68,13 @@ fn document(key: &str, value: &str) -> (String, usize) {
             format!("[upstreams.a]\n{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n")
         }
         "upstreams.NAME" => {
+            let server = if name.starts_with("tls_") {
+                "https://b"
+            } else {
+                "builtin:whoami"
+            };
             format!(
-                "[upstreams.a]\nservers = \"builtin:whoami\"\n{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n"
+                "[upstreams.a]\nservers = \"{server}\"\n{beside}{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n"
             )
         }
         "routes[]" => {

@@ -1,6 +1,10 @@
 //! What stands behind the gateway.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 /// `[upstreams.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +13,7 @@ pub struct Upstream {
     pub name: String,
     /// The servers, used in turn. At least one, none twice.
     pub servers: Vec<ServerAddress>,
-    /// How long a connection may take to be made (default 5 s; 10 ms to 1 h).
+    /// How long a connection may take to be made, with its TLS handshake (default 5 s; 10 ms to 1 h).
     pub connect_timeout: Duration,
     /// How long the upstream may take from the whole request head sent to the head of its answer (default 60 s; 10 ms
     /// to 1 d).
@@ -18,6 +22,21 @@ pub struct Upstream {
     pub pool_idle_timeout: Duration,
     /// How many idle connections each worker keeps per server (default 128; 0 to 100,000).
     pub pool_max_idle: usize,
+    /// How long a connection takes new requests, more or less by a tenth (default 1 h; 100 ms to 30 d).
+    pub pool_max_age: Duration,
+    /// How long an answer that has begun may bring nothing (default: for ever; 10 ms to 1 d).
+    pub idle_timeout: Option<Duration>,
+    /// After how long without a byte the system asks whether the other end is still there (default 60 s; 1 s to 1 h).
+    pub tcp_keepalive: Duration,
+    /// How often a connection of HTTP/2 that carries something is asked whether it is still there (default: never; 100 ms
+    /// to 1 h).
+    pub http2_ping_interval: Option<Duration>,
+    /// How long it may take to say so (default 10 s; 10 ms to 10 min).
+    pub http2_ping_timeout: Duration,
+    /// Whether HTTP/2 is offered to `https://` servers (default true).
+    pub http2: bool,
+    /// How `https://` servers are spoken to.
+    pub tls: UpstreamTls,
 }
 
 impl Upstream {
@@ -33,16 +52,79 @@ impl Upstream {
     }
 }
 
+/// How the `https://` servers of an upstream are spoken to. The files were read and judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The authorities that servers are verified with; `None`: those that browsers trust.
+    pub authorities: Option<Arc<[CertificateDer<'static>]>>,
+    /// What we prove ourselves with to a server that asks.
+    pub client: Option<Arc<ClientCertificate>>,
+    /// The name that is asked for and verified, in place of the server's host.
+    pub server_name: Option<ServerName<'static>>,
+    /// Whether servers need not prove who they are (default false).
+    pub skip_verify: bool,
+}
+
+/// The name of a server as a certificate holds it: an address without brackets, a name without the dot at its end.
+#[must_use]
+pub fn certificate_name(host: &str) -> Option<ServerName<'static>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare.strip_suffix('.').unwrap_or(bare);
+    ServerName::try_from(bare.to_owned()).ok()
+}
+
+/// A certificate and its key, which fit each other.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and its authority.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
 /// One server of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerAddress {
-    /// `http://host:port`
-    Http {
-        /// Host name or address; IPv6 in brackets.
+    /// `http://host:port`, `https://host:port` or `h2://host:port`
+    Remote {
+        /// What is spoken there.
+        scheme: Scheme,
+        /// Host name or address, in lower case; IPv6 in brackets.
         host: String,
         /// TCP port.
         port: u16,
     },
     /// `builtin:whoami`: answers with the request as an upstream would see it.
     Whoami,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// HTTP/1.1.
+    Http,
+    /// TLS, and what it settles on: HTTP/2 or HTTP/1.1.
+    Https,
+    /// HTTP/2 without TLS, known beforehand (RFC 9113, section 3.3).
+    H2,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::H2 => "h2",
+        })
+    }
+}
+
+/// As the file names it.
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remote { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
+            Self::Whoami => f.write_str("builtin:whoami"),
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Check;
+use super::{Check, upstream_tls};
 use crate::config::error::Complaint;
+use crate::config::typed::Scheme;
 use crate::config::{raw, typed};
 
 pub(super) fn upstreams(raw: &BTreeMap<String, raw::Upstream>, check: &mut Check<'_>) -> Option<Vec<typed::Upstream>> {
@@ -30,9 +31,20 @@ fn upstream(name: &str, raw: &raw::Upstream, check: &mut Check<'_>) -> Option<ty
             Err(message) => check.invalid(&key, pattern, message, text),
         }
     }
-    (servers.len() == texts.len() && !texts.is_empty()).then(|| typed::Upstream {
+    let tls = upstream_tls::tls(name, raw, &servers, check);
+    if servers.len() != texts.len() || texts.is_empty() {
+        return None;
+    }
+    Some(typed::Upstream {
         name: name.to_owned(),
         servers,
+        pool_max_age: raw.pool_max_age,
+        idle_timeout: raw.idle_timeout,
+        tcp_keepalive: raw.tcp_keepalive,
+        http2_ping_interval: raw.http2_ping_interval,
+        http2_ping_timeout: raw.http2_ping_timeout,
+        http2: raw.http2,
+        tls: tls.ok()?,
         connect_timeout: raw.connect_timeout,
         response_timeout: raw.response_timeout,
         pool_idle_timeout: raw.pool_idle_timeout,
@@ -44,10 +56,14 @@ fn server(text: &str) -> Result<typed::ServerAddress, &'static str> {
     if text == "builtin:whoami" {
         return Ok(typed::ServerAddress::Whoami);
     }
-    if text.starts_with("https://") {
-        return Err("TLS to upstreams is not supported yet");
-    }
-    let authority = text.strip_prefix("http://").ok_or("not the address of a server")?;
+    let (scheme, rest) = text.split_once("://").ok_or("not the address of a server")?;
+    let (scheme, default_port) = match scheme {
+        "http" => (Scheme::Http, "80"),
+        "https" => (Scheme::Https, "443"),
+        "h2" => (Scheme::H2, "80"),
+        _ => return Err("not the address of a server"),
+    };
+    let authority = rest;
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     if authority.contains('@') {
         return Err("an upstream's address takes no user and password");
@@ -57,7 +73,7 @@ fn server(text: &str) -> Result<typed::ServerAddress, &'static str> {
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
-        _ => (authority, "80"),
+        _ => (authority, default_port),
     };
     let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse::<u16>().ok().filter(|port| is_number && *port != 0);
@@ -65,7 +81,8 @@ fn server(text: &str) -> Result<typed::ServerAddress, &'static str> {
     if !is_host(host) {
         return Err("not a host name or address");
     }
-    Ok(typed::ServerAddress::Http {
+    Ok(typed::ServerAddress::Remote {
+        scheme,
         host: host.to_ascii_lowercase(),
         port,
     })
@@ -94,15 +111,20 @@ mod tests {
 
     #[test]
     fn a_server_is_a_host_and_a_port() {
-        for (text, host, port) in [
-            ("http://10.0.0.5:3000", "10.0.0.5", 3000),
-            ("http://Orders.internal", "orders.internal", 80),
-            ("http://localhost:3000/", "localhost", 3000),
-            ("http://[::1]:3000", "[::1]", 3000),
-            ("http://[::1]", "[::1]", 80),
-            ("http://my_service", "my_service", 80),
+        for (text, scheme, host, port) in [
+            ("http://10.0.0.5:3000", Scheme::Http, "10.0.0.5", 3000),
+            ("http://Orders.internal", Scheme::Http, "orders.internal", 80),
+            ("http://localhost:3000/", Scheme::Http, "localhost", 3000),
+            ("http://[::1]:3000", Scheme::Http, "[::1]", 3000),
+            ("http://[::1]", Scheme::Http, "[::1]", 80),
+            ("http://my_service", Scheme::Http, "my_service", 80),
+            ("https://a", Scheme::Https, "a", 443),
+            ("https://[::1]:8443/", Scheme::Https, "[::1]", 8443),
+            ("h2://a", Scheme::H2, "a", 80),
+            ("h2://a:50051", Scheme::H2, "a", 50051),
         ] {
-            let expected = typed::ServerAddress::Http {
+            let expected = typed::ServerAddress::Remote {
+                scheme,
                 host: host.into(),
                 port,
             };
@@ -116,7 +138,11 @@ mod tests {
         for bad in [
             "",
             "10.0.0.5:3000",
-            "https://a",
+            "https://",
+            "https://a/b",
+            "h2c://a",
+            "h2:a",
+            "://a",
             "ftp://a",
             "http://",
             "http://:80",
