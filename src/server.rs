@@ -11,9 +11,11 @@ mod bind;
 mod connection;
 mod framing;
 mod guard;
+mod handover;
 mod head;
 mod http1;
 mod http2;
+mod inherit;
 mod listeners;
 mod prepare;
 mod private;
@@ -25,6 +27,7 @@ mod worker;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -44,6 +47,8 @@ use crate::time::Clock;
 
 pub use replace::ReloadError;
 
+use handover::Offer;
+pub use inherit::Inherited;
 use listeners::Listeners;
 use prepare::Rooms;
 use private::Private;
@@ -87,6 +92,18 @@ pub enum StartError {
     /// The configuration can't be proxied.
     #[error(transparent)]
     Proxy(#[from] InvalidProxy),
+    /// The service manager passed a socket that is for nothing.
+    #[error("a socket was passed for {0}, which neither server.listen nor admin.listen names")]
+    Unexpected(SocketAddr),
+    /// The sockets can't be taken over, or offered to the next process.
+    #[error("server.handover: {path} can't be used")]
+    Handover {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// A worker thread could not be started.
     #[error("a worker thread can't be started")]
     Thread(#[source] io::Error),
@@ -123,6 +140,7 @@ async fn until_stopping(phase: &mut watch::Receiver<Phase>) {
 pub struct Running {
     listeners: Listeners,
     private: Option<Private>,
+    offer: Option<Offer>,
     phase: watch::Sender<Phase>,
     stop: watch::Sender<bool>,
     readiness: Arc<Readiness>,
@@ -142,9 +160,27 @@ pub struct Running {
 /// Brings a gateway up: opens the store, loads (or, where the configuration lets it, makes) the keys, loads the revocations,
 /// binds, and serves. Nothing is served before all of it has succeeded.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    start_with(config, clock, Inherited::default()).await
+}
+
+/// The same with sockets that were bound before, and with those of the gateway that offers its own at `server.handover`,
+/// which is relieved once this one serves.
+pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) -> Result<Running, StartError> {
+    let mut predecessor = None;
+    if inherited.is_empty()
+        && let Some((relieved, sockets)) = handover::find(config.server.handover.clone()).await?
+    {
+        (predecessor, inherited) = (Some(relieved), sockets);
+    }
     let listeners = Listeners::default();
-    let doors = listeners.prepare(&config)?;
-    let private = config.admin.listen.map(private::Bound::new).transpose()?;
+    let doors = listeners.prepare(&config, &mut inherited)?;
+    let private = config.admin.listen;
+    let private = private
+        .map(|wanted| private::Bound::new(wanted, &mut inherited))
+        .transpose()?;
+    if let Some(address) = inherited.rest().filter(|_| inherited.is_kept()) {
+        return Err(StartError::Unexpected(address));
+    }
     let rooms = prepare::prepare(&config, &clock).await?;
     let snapshot = rooms.snapshot(&config, &clock, None)?;
     let (stop, stopped) = watch::channel(false);
@@ -171,6 +207,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let mut running = Running {
         listeners,
         private: None,
+        offer: None,
         phase: watch::channel(Phase::Serving).0,
         stop,
         readiness: Arc::clone(&readiness),
@@ -198,6 +235,10 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     }
     running.private = private.map(|bound| bound.serve(&readiness, running.gateway.metrics()));
     running.listeners.make(doors, &running.orders);
+    running.offer_for_takeover()?;
+    if let Some(predecessor) = predecessor {
+        running.relieve(predecessor).await;
+    }
     Ok(running)
 }
 
@@ -218,8 +259,13 @@ impl Running {
     /// off. Returns whether all of them finished.
     pub async fn drain(self) -> bool {
         self.readiness.drain();
-        // Our part of the sockets first, so that they close with the workers'.
-        drop(self.listeners);
+        let taken = self.offer.as_ref().map(Offer::taken).unwrap_or_default();
+        drop(self.offer);
+        let mut private = self.private;
+        if let Some(private) = private.take_if(|private| taken.contains(&private.address())) {
+            private.stop().await;
+        }
+        self.listeners.leave(&taken, &self.orders);
         self.phase.send_replace(Phase::Draining);
         let phase = self.phase.clone();
         let workers = self.workers;
@@ -238,7 +284,7 @@ impl Running {
         }
         self.stop.send_replace(true);
         drop(self.fetching);
-        if let Some(private) = self.private {
+        if let Some(private) = private {
             private.stop().await;
         }
         for task in self.background {

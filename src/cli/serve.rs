@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::globals::Globals;
 use super::logging;
 use crate::config::{self, Config};
-use crate::server::{self, Running};
+use crate::server::{self, Inherited, Running};
 use crate::time::Clock;
 
 pub(super) fn run(globals: &Globals) -> Result<(), Failure> {
@@ -48,6 +48,7 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
     // From here on a signal stops the gateway in order, also while it starts.
     let mut signals = Signals::listen()?;
     raise_open_files();
+    let inherited = Inherited::from_service_manager().context("a socket that was passed can't be used")?;
     let announcement = Announcement::new(&config, globals);
     let mut running = tokio::select! {
         biased;
@@ -55,7 +56,7 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
             tracing::info!(signal = name, "stopped before the start was complete");
             return Ok(());
         }
-        running = server::start(config, Clock::system()) => running.context("cannot start")?,
+        running = server::start_with(config, Clock::system(), inherited) => running.context("cannot start")?,
     };
     announcement.print(&running.addresses(), running.admin_address(), style);
 
@@ -86,6 +87,7 @@ async fn serve_until_stopped(running: &mut Running, signals: &mut Signals, globa
         tokio::select! {
             biased;
             name = signals.stop.next() => return name,
+            () = running.until_taken_over() => return "none, another process took over",
             _ = signals.reload.recv() => {}
         }
         tracing::debug!("the configuration is read again");

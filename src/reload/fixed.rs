@@ -13,6 +13,7 @@ pub fn needs_restart(now: &Config, next: &Config) -> Vec<&'static str> {
         }
     };
     note("server.workers", now.server.workers != next.server.workers);
+    note("server.handover", now.server.handover != next.server.handover);
     // Taken apart field by field, so that a new one has to be thought of.
     let Store {
         backend,
@@ -85,6 +86,7 @@ mod tests {
         let start = config("");
         for (key, text) in [
             ("server.workers", "[server]\nworkers = 31"),
+            ("server.handover", "[server]\nhandover = \"sock\""),
             ("store.url", "[store]\nurl = \"sqlite://elsewhere.db\""),
             ("store.max_connections", "[store]\nmax_connections = 3"),
             ("store.connect_timeout", "[store]\nconnect_timeout = \"3s\""),

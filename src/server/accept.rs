@@ -26,6 +26,8 @@ const GRACE: Duration = Duration::from_millis(300);
 pub(super) enum End {
     /// Another listener may take its place: whoever is connecting is still served.
     Close,
+    /// Another process goes on with the socket, and with whoever is waiting in it.
+    Leave,
 }
 
 /// The loop of one listening socket.
@@ -67,6 +69,7 @@ impl Accept {
             }
         };
         match end {
+            Ok(End::Leave) => {}
             Ok(End::Close) => self.close(GRACE).await,
             Err(_) => self.close(Duration::ZERO).await,
         }

@@ -5,9 +5,12 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::handover::Sockets;
+use super::inherit::Inherited;
 use super::worker::Order;
 use super::{Door, StartError, bind};
 use crate::config::Config;
@@ -28,7 +31,9 @@ struct Listener {
     wanted: SocketAddr,
     address: SocketAddr,
     /// The workers' sockets once more, to be handed on. As long as one is here, it is open.
-    sockets: Vec<TcpListener>,
+    sockets: Sockets,
+    /// Whether somebody else keeps them open when this process is gone.
+    kept: bool,
 }
 
 /// A change that is ready to be made: what is new is bound, and closed again when the change is dropped.
@@ -48,36 +53,44 @@ enum Place {
 }
 
 impl Listeners {
-    /// Binds what the configuration asks for and is not there yet.
-    pub(super) fn prepare(&self, config: &Config) -> Result<Change, StartError> {
+    /// Binds what the configuration asks for and is neither there yet nor inherited.
+    pub(super) fn prepare(&self, config: &Config, inherited: &mut Inherited) -> Result<Change, StartError> {
         let mut change = Change {
             places: Vec::new(),
             next: self.next,
         };
         for (door, wanted) in wanted(config) {
-            let place = match self
-                .open
-                .iter()
-                .find(|open| (open.door, open.wanted) == (door, wanted) && !change.keeps(open.id))
-            {
-                Some(open) => Place::Stays(open.id),
-                None => {
-                    change.next += 1;
-                    let new = self.bind(change.next, door, wanted, config.server.workers);
-                    new.map_err(|source| StartError::Bind {
-                        address: wanted,
-                        source,
-                    })?
-                }
+            let mut open = self.open.iter();
+            let stays = open.find(|open| (open.door, open.wanted) == (door, wanted) && !change.keeps(open.id));
+            let place = if let Some(open) = stays {
+                Place::Stays(open.id)
+            } else {
+                change.next += 1;
+                let new = self.bind(change.next, door, wanted, config.server.workers, inherited);
+                new.map_err(|source| StartError::Bind {
+                    address: wanted,
+                    source,
+                })?
             };
             change.places.push(place);
         }
         Ok(change)
     }
 
-    fn bind(&self, id: u64, door: Door, wanted: SocketAddr, workers: usize) -> io::Result<Place> {
+    fn bind(
+        &self,
+        id: u64,
+        door: Door,
+        wanted: SocketAddr,
+        workers: usize,
+        inherited: &mut Inherited,
+    ) -> io::Result<Place> {
+        let mut sockets = inherited.take(wanted)?;
+        let kept = !sockets.is_empty() && inherited.is_kept();
         let is_ours = self.open.iter().any(|open| bind::overlap(open.address, wanted));
-        let sockets = bind::bind(wanted, workers, is_ours)?;
+        if sockets.is_empty() {
+            sockets = bind::bind(wanted, workers, is_ours)?;
+        }
         let address = sockets.first().map_or(Ok(wanted), TcpListener::local_addr)?;
         let per_worker = share(&sockets, workers)?;
         let listener = Listener {
@@ -85,7 +98,8 @@ impl Listeners {
             door,
             wanted,
             address,
-            sockets,
+            sockets: Arc::new(sockets),
+            kept,
         };
         Ok(Place::New(listener, per_worker))
     }
@@ -110,19 +124,44 @@ impl Listeners {
                 }
             }
         }
-        for Listener { id, sockets, .. } in before {
-            // First ours, so that a worker's is the last.
-            drop(sockets);
-            for worker in workers {
-                let _ = worker.send(Order::Close(id));
-            }
+        for gone in before {
+            let end = if gone.kept { Order::Leave } else { Order::Close };
+            gone.end(end, workers);
         }
         self.next = change.next;
+    }
+
+    /// Leaves to others what others go on with: those who keep sockets of ours, and whoever serves these addresses. The
+    /// workers close the rest when they are told to stop.
+    pub(super) fn leave(self, taken: &[SocketAddr], workers: &[UnboundedSender<Order>]) {
+        for listener in self.open {
+            if listener.kept || taken.contains(&listener.address) {
+                listener.end(Order::Leave, workers);
+            }
+        }
+    }
+
+    /// The sockets that another process may take over.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = Sockets> {
+        self.open
+            .iter()
+            .filter(|open| !open.kept)
+            .map(|open| Arc::clone(&open.sockets))
     }
 
     /// What is listened on and for what, by the order of the configuration.
     pub(super) fn doors(&self) -> impl Iterator<Item = (Door, SocketAddr)> {
         self.open.iter().map(|open| (open.door, open.address))
+    }
+}
+
+impl Listener {
+    fn end(self, end: fn(u64) -> Order, workers: &[UnboundedSender<Order>]) {
+        // First ours, so that a worker's is the last.
+        drop(self.sockets);
+        for worker in workers {
+            let _ = worker.send(end(self.id));
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::handover::Sockets;
+use super::inherit::Inherited;
 use crate::admin::{self, Readiness};
 use crate::metrics::Metrics;
 
@@ -16,7 +18,8 @@ use crate::metrics::Metrics;
 pub(super) struct Private {
     address: SocketAddr,
     /// The socket once more, to be handed on.
-    socket: TcpListener,
+    socket: Sockets,
+    kept: bool,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -25,25 +28,30 @@ pub(super) struct Private {
 #[derive(Debug)]
 pub(super) struct Bound {
     address: SocketAddr,
-    socket: TcpListener,
+    socket: Sockets,
+    kept: bool,
     listener: tokio::net::TcpListener,
 }
 
 impl Bound {
-    pub(super) fn new(wanted: SocketAddr) -> Result<Self, StartError> {
-        let bound = TcpListener::bind(wanted).and_then(Self::of);
+    pub(super) fn new(wanted: SocketAddr, inherited: &mut Inherited) -> Result<Self, StartError> {
+        let bound = inherited.take(wanted).and_then(|mut sockets| match sockets.pop() {
+            Some(socket) => Self::of(socket, inherited.is_kept()),
+            None => TcpListener::bind(wanted).and_then(|socket| Self::of(socket, false)),
+        });
         bound.map_err(|source| StartError::Bind {
             address: wanted,
             source,
         })
     }
 
-    fn of(socket: TcpListener) -> io::Result<Self> {
+    fn of(socket: TcpListener, kept: bool) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self {
             address: socket.local_addr()?,
             listener: tokio::net::TcpListener::from_std(socket.try_clone()?)?,
-            socket,
+            socket: Arc::new(vec![socket]),
+            kept,
         })
     }
 
@@ -54,6 +62,7 @@ impl Bound {
         Private {
             address: self.address,
             socket: self.socket,
+            kept: self.kept,
             stop,
             task: tokio::spawn(admin::serve(self.listener, readiness, metrics, stopped)),
         }
@@ -64,6 +73,11 @@ impl Private {
     /// Where it is.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The socket, for a process that takes over.
+    pub(super) fn sockets(&self) -> Option<Sockets> {
+        (!self.kept).then(|| Arc::clone(&self.socket))
     }
 
     /// Stops, and waits for the end.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Running, StartError, private};
+use super::{Inherited, Running, StartError, private};
 use crate::config::{Config, ConfigErrors};
 use crate::reload::needs_restart;
 
@@ -61,10 +61,12 @@ impl Running {
         if !fixed.is_empty() {
             return Err(NeedsRestart(fixed).into());
         }
-        let doors = self.listeners.prepare(&config)?;
+        let doors = self.listeners.prepare(&config, &mut Inherited::default())?;
         let private_moves = self.config.admin.listen != config.admin.listen;
         let private = config.admin.listen.filter(|_| private_moves);
-        let private = private.map(private::Bound::new).transpose()?;
+        let private = private
+            .map(|wanted| private::Bound::new(wanted, &mut Inherited::default()))
+            .transpose()?;
         let rooms = self.rooms.renewed(&self.config, &config, self.clock.now()).await?;
         let snapshot = rooms.snapshot(&config, &self.clock, Some(&self.gateway.snapshot()));
         let snapshot = snapshot.map_err(StartError::from)?;
@@ -78,6 +80,7 @@ impl Running {
         if private_moves {
             self.private = private.map(|bound| bound.serve(&self.readiness, self.gateway.metrics()));
         }
+        self.offer_sockets();
         self.rooms = rooms;
         self.config = config;
         Ok(())

@@ -60,6 +60,8 @@ pub(super) enum Order {
     Open(u64, Door, Vec<TcpListener>),
     /// Serve who has connected to the listener with this id by now, and close it.
     Close(u64),
+    /// Accept no more from the listener with this id: another process goes on with its sockets.
+    Leave(u64),
 }
 
 /// Serves until told to stop; returns when all connections are closed.
@@ -142,6 +144,7 @@ impl Doors {
                 }
             }
             Order::Close(id) => self.end(id, End::Close),
+            Order::Leave(id) => self.end(id, End::Leave),
         }
     }
 

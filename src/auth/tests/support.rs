@@ -233,6 +233,7 @@ fn config(directory: &TempDir) -> Config {
     let day = Duration::from_hours(24);
     Config {
         server: config::Server {
+            handover: None,
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             trusted_proxies: Vec::new(),
             workers: 1,

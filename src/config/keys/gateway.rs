@@ -31,6 +31,12 @@ pub(super) static SERVER: &[Key] = &[
         "How long requests in flight may take to finish once the gateway is told to stop.",
     ),
     key(
+        "server.handover",
+        Text("the path of a Unix socket"),
+        Unset,
+        "Where this gateway offers its listening sockets to the one of the same user that is started to take over, which finds them there.",
+    ),
+    key(
         "server.max_header_bytes",
         Size(KIB, MIB),
         Value("\"64KiB\""),

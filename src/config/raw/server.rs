@@ -12,6 +12,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) workers: Option<usize>,
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) drain: Duration,
+    pub(in crate::config) handover: Option<String>,
     #[serde(deserialize_with = "units::size")]
     pub(in crate::config) max_header_bytes: u64,
     pub(in crate::config) max_headers: usize,

@@ -1,6 +1,7 @@
 //! The public listener and what clients may cost.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -16,6 +17,8 @@ pub struct Server {
     pub workers: usize,
     /// How long requests in flight may take to finish once the gateway is told to stop (default 30 s; 0 to 1 d).
     pub drain: Duration,
+    /// The Unix socket at which the listening sockets are offered to the process that takes over; `None`: they are not.
+    pub handover: Option<PathBuf>,
     /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).
     pub max_header_bytes: usize,
     /// The most header lines in a request (default 100; 1 to 1000).

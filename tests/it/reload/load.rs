@@ -1,10 +1,11 @@
 //! Clients that ask all the time, while something changes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{Answer, Conversation};
+use crate::support::Conversation;
 
 /// Clients that ask again and again: some on one connection, some on a new one each time, some with a body in two halves.
 pub(super) struct Load {
@@ -14,19 +15,41 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn on(address: std::net::SocketAddr) -> Self {
+    /// Clients of a gateway that closes no connection by itself.
+    pub(super) fn on(address: SocketAddr) -> Self {
+        Self::new(address, false)
+    }
+
+    /// Clients of a gateway that drains, which closes connections on which nothing is under way: a client that asks at that
+    /// moment on such a connection asks again on another one, where the request may be repeated (RFC 9112, section
+    /// 9.3.1). A connection that has brought no answer yet is never closed.
+    pub(super) fn on_one_that_drains(address: SocketAddr) -> Self {
+        Self::new(address, true)
+    }
+
+    fn new(address: SocketAddr, drains: bool) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = |number: usize| {
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
             tokio::spawn(async move {
+                let has_body = number >= 4;
+                let keeps_alive = !number.is_multiple_of(2) && !(drains && has_body);
                 let mut conversation = Conversation::open(address).await;
+                let mut is_fresh = true;
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = ask(&mut conversation, number).await;
-                    assert_eq!(answer.status, 200);
-                    answered.fetch_add(1, Ordering::Relaxed);
-                    if number.is_multiple_of(2) {
-                        conversation = Conversation::open(address).await;
+                    ask(&mut conversation, has_body).await;
+                    let closed = !conversation.read_some().await && conversation.pending().is_empty();
+                    if !(closed && drains && !is_fresh) {
+                        let answer = conversation.answer().await;
+                        assert_eq!(answer.status, 200);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        is_fresh = false;
+                        if keeps_alive && answer.header("connection") != Some("close") {
+                            continue;
+                        }
                     }
+                    conversation = Conversation::open(address).await;
+                    is_fresh = true;
                 }
             })
         };
@@ -51,15 +74,14 @@ impl Load {
     }
 }
 
-async fn ask(conversation: &mut Conversation, number: usize) -> Answer {
-    if number < 4 {
-        conversation.send("GET /public/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    } else {
+async fn ask(conversation: &mut Conversation, has_body: bool) {
+    if has_body {
         conversation
             .send("POST /public/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
             .await;
         tokio::time::sleep(Duration::from_millis(3)).await;
         conversation.send("67890").await;
+    } else {
+        conversation.send("GET /public/x HTTP/1.1\r\nHost: x\r\n\r\n").await;
     }
-    conversation.answer().await
 }

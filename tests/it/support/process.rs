@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
@@ -32,42 +33,54 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    dir: TempDir,
+    dir: Arc<TempDir>,
+    log: String,
 }
 
 impl Process {
     /// Starts the binary with this configuration, the rest filled in, and waits until it is ready.
     pub(crate) async fn serve(toml: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a folder for the test");
+        // The usual limit is about what a test uses at the most: with less, one sees whether it is raised.
+        Self::serve_by(toml, doorward_with_open_files(128)).await
+    }
+
+    /// The same, started by a command that runs the binary with the arguments that it is given.
+    pub(crate) async fn serve_by(toml: &str, command: Command) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a folder for the test"));
         let (address, admin) = (free_address(), free_address());
         let file = dir.path().join("gateway.toml");
         std::fs::write(&file, text(toml, address, admin)).expect("the folder takes a file");
-        let log = File::create(dir.path().join("log")).expect("the folder takes a file");
-        // The usual limit is about what a test uses at the most: with less, one sees whether it is raised.
-        let mut child = doorward_with_open_files(128)
-            .arg("--config")
-            .arg(&file)
-            .arg("serve")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the binary starts");
-        let probe = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let ready = format!("http://{admin}/readyz");
-        eventually(DEADLINE, "the gateway is ready", || {
-            if let Ok(Some(status)) = child.try_wait() {
-                panic!("the gateway ended with {status}: {}", read_log(dir.path()));
-            }
-            let request = probe.get(&ready).send();
-            async move { when(request.await.is_ok_and(|answer| answer.status() == 200)) }
-        })
-        .await;
-        Self {
-            child,
+        let mut started = Self {
+            child: spawn(command, dir.path(), "log"),
             address,
             admin,
             dir,
+            log: "log".to_owned(),
+        };
+        eventually(DEADLINE, "the gateway is ready", || {
+            let status = started.child.try_wait().expect("a child can be asked");
+            assert!(status.is_none(), "the gateway ended with {status:?}: {}", started.log());
+            started.is_ready()
+        })
+        .await;
+        started
+    }
+
+    /// Another process with the same configuration in the same folder.
+    pub(crate) fn beside(&self, log: &str) -> Self {
+        Self {
+            child: spawn(doorward_with_open_files(128), self.dir.path(), log),
+            address: self.address,
+            admin: self.admin,
+            dir: Arc::clone(&self.dir),
+            log: log.to_owned(),
         }
+    }
+
+    fn is_ready(&self) -> impl Future<Output = Option<()>> + use<> {
+        let probe = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let request = probe.get(format!("http://{}/readyz", self.admin)).send();
+        async move { when(request.await.is_ok_and(|answer| answer.status() == 200)) }
     }
 
     /// Writes this configuration in place of the one before, in one step.
@@ -132,7 +145,7 @@ impl Process {
 
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
-        read_log(self.dir.path())
+        std::fs::read_to_string(self.dir.path().join(&self.log)).unwrap_or_default()
     }
 
     /// The memory that it holds now, in bytes (`VmRSS`).
@@ -169,8 +182,11 @@ fn text(toml: &str, address: SocketAddr, admin: SocketAddr) -> String {
     toml::to_string(&config).expect("what was parsed can be written")
 }
 
-fn read_log(dir: &Path) -> String {
-    std::fs::read_to_string(dir.join("log")).unwrap_or_default()
+fn spawn(mut command: Command, dir: &Path, log: &str) -> Child {
+    let log = File::create(dir.join(log)).expect("the folder takes a file");
+    command.arg("--config").arg(dir.join("gateway.toml")).arg("serve");
+    command.stdout(Stdio::null()).stderr(log);
+    command.spawn().expect("the binary starts")
 }
 
 /// An address that nothing listens on. Its port is below those that the system hands out by itself, so that no other
