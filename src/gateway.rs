@@ -6,6 +6,7 @@ mod body;
 mod owned;
 mod record;
 mod request_id;
+mod verify;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::token::Tokens;
 use crate::upstream::{Pools, Upstream, UpstreamError, Upstreams};
 use record::Record;
 use request_id::RequestIds;
+use verify::Verify;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How requests that no route took are labelled.
@@ -47,6 +49,8 @@ pub struct Snapshot {
     /// The limits of those endpoints.
     owned_limits: Vec<usize>,
     limiter: Arc<Limiter>,
+    /// Where other proxies ask, if they may.
+    verify: Option<Verify>,
     upstreams: Arc<Upstreams>,
     /// What metrics and logs call each route.
     labels: Vec<Arc<str>>,
@@ -91,6 +95,7 @@ impl Snapshot {
             owned,
             owned_limits: config.auth.limits.clone(),
             limiter,
+            verify: Verify::new(config),
             upstreams,
             labels: config.routes.iter().map(|route| label(&route.rule)).collect(),
             trusted: config.server.trusted_proxies.clone(),
@@ -217,6 +222,9 @@ impl Snapshot {
         let host = parts.headers.get(http::header::HOST).cloned();
         let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
         if self.owned.claims(target.path()) {
+            if let Some(verify) = self.verify.as_ref().filter(|verify| verify.is_at(target.path())) {
+                return self.verify(verify, parts, place, record).await;
+            }
             record.label(Some(self.owned.label(target.path())));
             let mut standings = Vec::new();
             if !self.owned_limits.is_empty() {

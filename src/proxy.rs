@@ -15,6 +15,7 @@ mod lifetime;
 mod target;
 mod tunnel;
 mod upgrade;
+mod verify;
 mod whoami;
 
 use std::sync::Arc;
@@ -138,12 +139,13 @@ impl Proxy {
             pools,
             ..
         } = *exchange;
+        let method = upgrade::matched_method(&parts).clone();
         let Authorized {
             route,
             token,
             permit,
             standings,
-        } = self.authorize(&mut parts, exchange, trace).await?;
+        } = self.authorize(&mut parts.headers, &method, exchange, trace).await?;
         if let Some(redirect) = &route.edge.redirect {
             return Ok(edge::redirect(redirect, target));
         }

@@ -10,6 +10,7 @@ pub mod claim_path;
 pub mod gcra;
 pub mod headers;
 pub mod host;
+pub mod original;
 pub mod path;
 pub mod policy;
 pub mod proxy_protocol;

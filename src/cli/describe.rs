@@ -57,7 +57,7 @@ pub(super) fn upstream(config: &Config, route: &Route) -> String {
             .get(index)
             .map_or("?", |upstream| &upstream.name)
             .to_owned(),
-        (None, None) => "?".to_owned(),
+        (None, None) => "verify only".to_owned(),
     }
 }
 

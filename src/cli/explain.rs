@@ -146,6 +146,13 @@ fn print_forwarded(
         let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
         return Ok(writeln!(out, "redirect  {} {location}", redirect.status().as_u16())?);
     }
+    if route.edge.verify_only {
+        let own = format!(
+            "for {}/verify alone: a request to the gateway itself gets 404",
+            config.auth.path
+        );
+        return Ok(writeln!(out, "upstream  {own}")?);
+    }
     let servers: Vec<String> = route
         .upstream
         .and_then(|index| config.upstreams.get(index))

@@ -138,6 +138,7 @@ pub(super) struct Auth {
     pub(super) docs: bool,
     #[serde(default)]
     pub(super) limits: Vec<String>,
+    pub(super) verify: bool,
 }
 
 #[derive(Deserialize)]

@@ -233,6 +233,8 @@ pub struct Auth {
     pub docs: bool,
     /// Which limits all requests to them count against: indices into [`Config::limits`], each once, none by user.
     pub limits: Vec<usize>,
+    /// Whether `/auth/verify` answers trusted proxies (default false). Only with [`Server::trusted_proxies`].
+    pub verify: bool,
 }
 
 /// Who makes accounts.

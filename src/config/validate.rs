@@ -43,6 +43,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let auth = auth::auth(raw, check);
     let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
     let revocation = revocation::revocation(&raw.revocation, raw.store.query_timeout, check);
+    edges::verify(raw, check);
     let identity = auth::identity(&raw.identity, check);
     let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);

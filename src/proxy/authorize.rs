@@ -1,6 +1,5 @@
 //! Whether a request may pass: the way from its target to a [`Permit`].
 
-use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::{Exchange, Moment, Proxy, Refused, Route, Target, Trace, upgrade};
@@ -25,12 +24,13 @@ impl Proxy {
     /// Whether a request may pass, and by which route. What it learns is in `trace`, whatever it comes to.
     pub(super) async fn authorize(
         &self,
-        parts: &mut Parts,
+        headers: &mut HeaderMap,
+        method: &Method,
         exchange: &Exchange<'_>,
         trace: &mut Trace,
     ) -> Result<Authorized<'_>, Refused> {
         let Exchange { target, moment, .. } = *exchange;
-        let index = self.find(target, upgrade::matched_method(parts))?;
+        let index = self.find(target, method)?;
         let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
         trace.route = Some(index);
         // Empty, it costs nothing.
@@ -40,7 +40,7 @@ impl Proxy {
             principal: None,
         };
         self.count(&route.limits, client, moment, &mut standings)?;
-        let token = self.authenticate(route, &mut parts.headers, moment.now).await?;
+        let token = self.authenticate(route, headers, moment.now).await?;
         let identity = token.as_ref().map(Accepted::identity);
         trace.identity = identity.cloned();
         let permit = decide(&route.access, identity).map_err(Refused::Denied)?;

@@ -15,6 +15,8 @@ mod examples;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod forward_auth;
+#[cfg(test)]
 mod framing;
 #[cfg(test)]
 mod http2;

@@ -302,6 +302,7 @@ fn config(directory: &TempDir) -> Config {
             signup: Signup::Open,
             docs: true,
             limits: Vec::new(),
+            verify: false,
         },
         identity: config::IdentityHeaders {
             prefix: "x-auth-".to_owned(),

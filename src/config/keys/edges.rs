@@ -1,7 +1,7 @@
 //! `[[routes]]`: what a route does at its edges, beside forwarding.
 
 use super::Default::{Unset, Value};
-use super::Kind::{Integer, Text};
+use super::Kind::{Bool, Integer, Text};
 use super::{Key, key};
 
 /// The keys of the route itself.
@@ -23,6 +23,12 @@ pub(super) static ROUTE: &[Key] = &[
         Text("\"client\", \"server\", or a host such as \"orders.internal\" or \"orders.internal:8443\""),
         Value("\"client\""),
         "Which `Host` the upstream gets: the client's, that of the server that is asked, or this one.",
+    ),
+    key(
+        "routes[].verify_only",
+        Bool,
+        Value("false"),
+        "Whether the route is for `/auth/verify` alone: it has no `upstream`, and requests to the gateway itself get 404.",
     ),
 ];
 

@@ -125,6 +125,12 @@ pub(super) static AUTH: &[Key] = &[
 /// `[identity]` to `[log]`.
 pub(super) static ENDPOINTS: &[Key] = &[
     key(
+        "auth.verify",
+        Bool,
+        Value("false"),
+        "Whether `/auth/verify` answers the proxies in `server.trusted_proxies` that ask whether a request may pass.",
+    ),
+    key(
         "identity.prefix",
         Text("the beginning of a header name, ending in \"-\" and not that of a header with a meaning of its own"),
         Value("\"X-Auth-\""),

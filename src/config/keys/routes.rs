@@ -15,7 +15,7 @@ pub(super) static KEYS: &[Key] = &[
         "routes[].upstream",
         Text("the name of an upstream"),
         Unset,
-        "Where the requests go: the NAME of an `[upstreams.NAME]`. It has to be there unless the route is a redirect.",
+        "Where the requests go: the NAME of an `[upstreams.NAME]`. It has to be there unless the route is a redirect or `verify_only`.",
     ),
     key(
         "routes[].host",

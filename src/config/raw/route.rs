@@ -24,6 +24,7 @@ pub(in crate::config) struct Route {
     pub(in crate::config) add_prefix: Option<String>,
     pub(in crate::config) rewrite: Option<String>,
     pub(in crate::config) upstream_host: String,
+    pub(in crate::config) verify_only: bool,
     pub(in crate::config) redirect: Redirect,
     pub(in crate::config) max_body: Option<units::Limit>,
     #[serde(default, deserialize_with = "units::optional_duration")]

@@ -64,6 +64,14 @@ fn document(key: &str, value: &str) -> (String, usize) {
     let beside = beside(key);
     let setting = format!("{name} = {value}");
     let text = match section {
+        "auth" if name == "verify" => {
+            format!("{ROUTES}\n[server]\ntrusted_proxies = \"10.0.0.1\"\n[auth]\n{setting}\n")
+        }
+        "routes[]" if name == "verify_only" => {
+            format!(
+                "[server]\ntrusted_proxies = \"10.0.0.1\"\n[auth]\nverify = true\n[[routes]]\npath = \"/a\"\n{setting}\n"
+            )
+        }
         "upstreams.NAME" if name == "servers" => {
             format!("[upstreams.a]\n{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n")
         }

@@ -244,8 +244,7 @@ fn the_effective_settings_read_back_as_the_same_configuration() {
     let loaded = case.load().unwrap_or_else(|errors| panic!("{errors}"));
     let mut lines = Vec::new();
     for setting in &loaded.effective {
-        let (section, name) = setting.key.rsplit_once('.').unwrap();
-        if let Some(route) = section.strip_prefix("routes[") {
+        if let Some((route, name)) = setting.key.strip_prefix("routes[").and_then(|key| key.split_once("].")) {
             if name == "path" {
                 lines.push(format!("# {route}\n[[routes]]"));
             }

@@ -11,6 +11,8 @@ pub struct Edge {
     pub redirect: Option<Redirect>,
     /// Which `Host` the upstream gets (default: the client's).
     pub upstream_host: UpstreamHost,
+    /// Whether the route is for requests that other proxies ask about alone: nothing is forwarded (default false).
+    pub verify_only: bool,
 }
 
 /// Which `Host` an upstream gets.

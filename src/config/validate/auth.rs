@@ -30,6 +30,7 @@ pub(super) fn auth(config: &raw::Config, check: &mut Check<'_>) -> Option<typed:
         signup,
         docs: raw.docs,
         limits: limits?,
+        verify: raw.verify,
     })
 }
 

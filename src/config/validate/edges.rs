@@ -2,8 +2,8 @@
 
 use http::HeaderValue;
 
-use super::paths;
 use super::routes::{Reader, starts_with};
+use super::{Check, paths};
 use crate::config::error::Complaint;
 use crate::config::{raw, typed};
 use crate::rules::host::normalise_host;
@@ -12,15 +12,48 @@ use crate::rules::redirect::{InvalidRedirect, Redirect};
 use crate::rules::rewrite::{PathChange, Template};
 use crate::rules::route::PathPattern;
 
+/// Reports that proxies may ask, where there are none that could.
+pub(super) fn verify(raw: &raw::Config, check: &mut Check<'_>) {
+    if raw.auth.verify && raw.server.trusted_proxies.is_empty() {
+        let complaint = Complaint::new("nobody could ask: the answer is for trusted proxies alone")
+            .found("server.trusted_proxies = []")
+            .allowed("only with the addresses of the proxies that ask in server.trusted_proxies");
+        check.conflict("auth.verify", "server.trusted_proxies", complaint);
+    }
+}
+
 impl Reader<'_, '_> {
     /// All of it; `None` where something is wrong, which is reported.
     pub(super) fn edge(&mut self, route: &raw::Route, path: Option<&PathPattern>) -> Option<typed::Edge> {
         let redirect = self.redirect(route, path);
         let upstream_host = self.upstream_host(&route.upstream_host);
+        let verify_only = self.verify_only(route);
         Some(typed::Edge {
+            verify_only: verify_only?,
             redirect: redirect?,
             upstream_host: upstream_host?,
         })
+    }
+
+    fn verify_only(&mut self, route: &raw::Route) -> Option<bool> {
+        if !route.verify_only {
+            return Some(false);
+        }
+        let (complaint, other) = if route.upstream.is_some() {
+            let complaint = Complaint::new("a route that is for other proxies' questions alone forwards nothing")
+                .found("upstream and verify_only")
+                .allowed("one of the two");
+            (complaint, self.key("upstream"))
+        } else if !self.raw.auth.verify {
+            let complaint = Complaint::new("no request could take this route: no proxy may ask")
+                .found("auth.verify = false")
+                .allowed("only with auth.verify = true");
+            (complaint, "auth.verify".to_owned())
+        } else {
+            return Some(true);
+        };
+        self.check.conflict(&self.key("verify_only"), &other, complaint);
+        None
     }
 
     #[expect(clippy::option_option, reason = "the outer one: something is wrong")]

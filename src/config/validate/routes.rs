@@ -78,7 +78,7 @@ fn ties(routes: &[Option<typed::Route>], check: &mut Check<'_>) {
 /// Reads one route.
 pub(super) struct Reader<'a, 'b> {
     index: usize,
-    raw: &'a raw::Config,
+    pub(super) raw: &'a raw::Config,
     pub(super) check: &'a mut Check<'b>,
 }
 
@@ -197,11 +197,12 @@ impl Reader<'_, '_> {
     fn upstream(&mut self, route: &raw::Route) -> Option<Option<usize>> {
         let key = self.key("upstream");
         let Some(name) = &route.upstream else {
-            if route.redirect.to.is_some() {
+            if route.redirect.to.is_some() || route.verify_only {
                 return Some(None);
             }
-            // A redirect that is wrong itself is no missing upstream.
-            if !self.check.report.has(&self.key("redirect")) {
+            // What is wrong itself is no missing upstream.
+            let instead = ["redirect", "verify_only"].map(|name| self.key(name));
+            if !instead.iter().any(|key| self.check.report.has(key)) {
                 self.check.missing(&key, "routes[].upstream");
             }
             return None;

@@ -6,6 +6,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::names;
 use super::value::{set_written, write_encoded, write_plain};
 use crate::id::{Identity, IssuerName, Principal};
+use crate::rules::policy::Permit;
 
 /// The names of the identity headers, made once, and the prefix that clients may not use.
 #[derive(Clone, Debug)]
@@ -77,6 +78,25 @@ impl IdentityHeaders {
         // A JWT holds nothing that a header may not.
         if let Ok(value) = HeaderValue::from_maybe_shared(assertion) {
             headers.insert(&self.assertion, value);
+        }
+    }
+
+    /// Sets the headers for a proxy that copies them into the request that it forwards. All of them are there, empty where the
+    /// permit has nothing to say: what is copied then replaces what the client said, whoever the client is.
+    pub fn answer(&self, headers: &mut HeaderMap, permit: &Permit) {
+        for name in [
+            &self.user,
+            &self.email,
+            &self.name,
+            &self.roles,
+            &self.session,
+            &self.assertion,
+            &self.issuer,
+        ] {
+            headers.insert(name, HeaderValue::from_static(""));
+        }
+        if let Some(identity) = permit.identity() {
+            self.set(headers, identity, &mut BytesMut::with_capacity(256));
         }
     }
 

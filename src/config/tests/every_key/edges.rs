@@ -1,5 +1,6 @@
 //! `[[routes]]`: what a route does at its edges.
 
+use super::rows::BOOL;
 use super::{Row, row};
 
 pub(super) const ROWS: &[Row] = &[
@@ -41,6 +42,8 @@ pub(super) const ROWS: &[Row] = &[
         "upstream_host: Named(\"orders.internal:8443\")",
         &["\"\"", "\"http://a\"", "\"a b\"", "\"a/b\"", "1"],
     ),
+    row("routes[].verify_only", "true", "verify_only: true", BOOL),
+    row("auth.verify", "true", "verify: true", BOOL),
     row(
         "routes[].redirect.to",
         "\"https://new.example/{path}\"",

@@ -1,0 +1,76 @@
+//! `/auth/verify`: what other proxies ask (forward-auth). On the proxy path, as it is asked for each of their requests.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Response};
+
+use super::record::Record;
+use super::{Place, Snapshot, body};
+use crate::config::Config;
+use crate::problem::{Code, Problem};
+use crate::proxy::{Exchange, Refused, Target, Trace};
+use crate::rules::original::Original;
+use crate::rules::path::RequestPath;
+
+/// Where the question is asked, where it is answered at all.
+#[derive(Debug)]
+pub(super) struct Verify {
+    path: Arc<str>,
+}
+
+impl Verify {
+    pub(super) fn new(config: &Config) -> Option<Self> {
+        let path = format!("{}/verify", config.auth.path).into();
+        config.auth.verify.then_some(Self { path })
+    }
+
+    pub(super) fn is_at(&self, path: &RequestPath<'_>) -> bool {
+        path.as_str() == &*self.path
+    }
+}
+
+impl Snapshot {
+    /// Answers the question. Nobody but a trusted proxy is told anything: the headers are its word alone.
+    pub(super) async fn verify(
+        &self,
+        verify: &Verify,
+        parts: Parts,
+        place: Place<'_>,
+        record: &mut Record,
+    ) -> Result<Response<body::Kind>, Problem> {
+        record.label(Some(Arc::clone(&verify.path)));
+        if !place.caller.trusted {
+            let why = "this endpoint is for the proxies in server.trusted_proxies alone";
+            return Err(Problem::new(Code::NotFound, why));
+        }
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            let problem = Problem::new(Code::MethodNotAllowed, "this endpoint takes GET, HEAD");
+            return Err(problem.allow(HeaderValue::from_static("GET, HEAD")));
+        }
+        let original =
+            Original::read(&parts.headers).map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+        let problem = |refused: Refused| refused.problem();
+        let target = Target::read(&original.uri, Some(&original.host)).map_err(problem)?;
+        if self.owned.claims(target.path()) {
+            // No backend is to see it, whatever the routes are for.
+            return Err(Problem::new(
+                Code::NotFound,
+                "the path is at or below auth.path: send such requests to the gateway itself",
+            ));
+        }
+        let mut trace = Trace::default();
+        let exchange = Exchange {
+            target: &target,
+            caller: place.caller,
+            client: place.client,
+            moment: place.moment,
+            pools: place.pools,
+        };
+        let answer = self.proxy.verify(parts, &original.method, &exchange, &mut trace).await;
+        record.traced(trace, None);
+        answer
+            .map(|response| response.map(body::Kind::Proxied))
+            .map_err(problem)
+    }
+}

@@ -1,0 +1,4 @@
+//! `/auth/verify`: other proxies ask whether a request may pass.
+
+mod asking;
+mod proxies;
