@@ -5,6 +5,7 @@
 mod body;
 mod owned;
 mod record;
+mod redirect;
 mod request_id;
 mod verify;
 
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -56,6 +57,10 @@ pub struct Snapshot {
     labels: Vec<Arc<str>>,
     trusted: Vec<IpNet>,
     log_access: bool,
+    /// `Strict-Transport-Security` of answers over TLS.
+    hsts: Option<HeaderValue>,
+    /// Where clients that should come with TLS are sent.
+    redirect_port: u16,
 }
 
 /// The gateway, shared by all workers.
@@ -100,6 +105,8 @@ impl Snapshot {
             labels: config.routes.iter().map(|route| label(&route.rule)).collect(),
             trusted: config.server.trusted_proxies.clone(),
             log_access: config.log.access,
+            hsts: config.tls.hsts.clone(),
+            redirect_port: config.tls.redirect_port,
         })
     }
 }
@@ -197,6 +204,11 @@ impl Gateway {
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some(hsts) = &snapshot.hsts
+            && peer.scheme == "https"
+        {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         response.headers_mut().insert(X_REQUEST_ID, caller.request_id);
         record.status(response.status());
         response.map(|kind| Body::new(kind, record, done))
@@ -221,6 +233,10 @@ impl Snapshot {
         let uri = parts.uri.clone();
         let host = parts.headers.get(http::header::HOST).cloned();
         let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
+        if caller.peer.redirects {
+            record.label(Some(Arc::from("redirect")));
+            return redirect::to_https(&target, &uri, self.redirect_port);
+        }
         if self.owned.claims(target.path()) {
             if let Some(verify) = self.verify.as_ref().filter(|verify| verify.is_at(target.path())) {
                 return self.verify(verify, parts, place, record).await;

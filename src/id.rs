@@ -3,6 +3,7 @@
 //! Ids of rows are UUIDs of version 7 (RFC 9562, section 5.7): they sort by creation time and need no round trip to a
 //! database.
 
+mod certificate;
 mod email;
 mod identity;
 mod principal;
@@ -14,6 +15,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+pub use certificate::ClientCertificate;
 pub use email::{Email, InvalidEmail};
 pub use identity::{Identity, InvalidName, InvalidRole, MAX_ROLES, Role, UserName};
 pub use principal::{InvalidIssuerName, InvalidSubject, IssuerName, Principal, Subject};

@@ -2,6 +2,8 @@
 //!
 //! Labels hold nothing that a client chooses: routes by their template, methods and codes from fixed sets.
 
+mod tls;
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use tls::TlsMetrics;
 
 use crate::problem::Code;
 
@@ -58,6 +62,8 @@ pub struct Metrics {
     pub config_generation: Gauge,
     /// When it was taken, in seconds since 1970.
     pub config_loaded: Gauge<f64, AtomicU64>,
+    /// TLS with clients.
+    pub tls: TlsMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -179,8 +185,10 @@ impl Metrics {
             key_failures: Counter::default(),
             config_generation: Gauge::default(),
             config_loaded: Gauge::default(),
+            tls: TlsMetrics::default(),
         };
         let registry = &mut metrics.registry;
+        metrics.tls.register(registry);
         registry.register("requests", "Requests answered", metrics.requests.clone());
         let help = "From the request's head to the end of its answer";
         registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.durations.clone());
@@ -260,19 +268,21 @@ impl Metrics {
             "Changes of the configuration that were taken or refused",
             metrics.config_reloads.clone(),
         );
-        registry.register(
-            "config_generation",
-            "The configuration in force: 1 at the start, one more with each reload that was taken",
-            metrics.config_generation.clone(),
-        );
-        let (help, loaded) = (
-            "When the configuration in force was taken",
-            metrics.config_loaded.clone(),
-        );
-        registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded);
+        metrics.register_generation();
         // Both are there from the start, so that the first refusal is a change that an alert sees.
         let _ = [true, false].map(|taken| metrics.reloads(taken));
         metrics
+    }
+
+    fn register_generation(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "config_generation",
+            "The configuration in force: 1 at the start, one more with each reload that was taken",
+            self.config_generation.clone(),
+        );
+        let (help, loaded) = ("When the configuration in force was taken", self.config_loaded.clone());
+        registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded);
     }
 
     /// Notes a connection that was closed before its first request.

@@ -72,6 +72,7 @@ struct Route {
     /// And those that ask who that is.
     user_limits: Vec<usize>,
     streams: config::Streams,
+    client_certificate: bool,
 }
 
 /// Why a configuration can't be proxied. A validated one never is.
@@ -111,6 +112,7 @@ impl Proxy {
                 .collect(),
             user_limits: route.limits.iter().copied().filter(is_by_user).collect(),
             streams: route.streams.clone(),
+            client_certificate: route.client_certificate,
         });
         Ok(Self {
             table: RouteTable::new(&rules).map_err(InvalidProxy::Routes)?,
@@ -174,6 +176,9 @@ impl Proxy {
             && let Some(assertion) = self.tokens.assert(&permit, token, audience, moment.now)?
         {
             self.identity.set_assertion(&mut parts.headers, assertion);
+        }
+        if let Some(certificate) = &caller.peer.certificate {
+            self.identity.set_certificate(&mut parts.headers, certificate);
         }
 
         let index = route.upstream.ok_or(Refused::NoRoute)?;

@@ -17,6 +17,7 @@ mod http1;
 mod http2;
 mod inherit;
 mod listeners;
+mod patient;
 mod prepare;
 mod private;
 mod proxy_protocol;
@@ -89,6 +90,9 @@ pub enum StartError {
     /// Password hashing could not be set up.
     #[error("password hashing can't be set up")]
     Hasher(#[from] crate::password::HashError),
+    /// Certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// The configuration can't be proxied.
     #[error(transparent)]
     Proxy(#[from] InvalidProxy),
@@ -114,6 +118,21 @@ pub enum StartError {
 pub enum Door {
     /// HTTP without TLS.
     Plain,
+    /// HTTPS.
+    Tls,
+    /// HTTP without TLS that sends everybody to HTTPS.
+    Redirect,
+}
+
+impl Door {
+    /// How the URLs of what is served there begin.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain | Self::Redirect => "http",
+            Self::Tls => "https",
+        }
+    }
 }
 
 /// What all parts are told: go on, or finish.
@@ -194,6 +213,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         Arc::clone(&rooms.tokens),
         Arc::clone(&rooms.issuers),
         Arc::clone(&reloads),
+        Arc::clone(&rooms.tls),
         clock.clone(),
     ));
     let gateway = Arc::new(Gateway::new(
@@ -201,7 +221,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         Arc::new(crate::metrics::Metrics::new()),
         clock.clone(),
     ));
-    let shared = Shared::new(Arc::clone(&gateway), &config);
+    let shared = Shared::new(Arc::clone(&gateway), Arc::clone(&rooms.tls), &config);
     let shared = Arc::new(ArcSwap::from_pointee(shared));
 
     let mut running = Running {
@@ -243,10 +263,16 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
 }
 
 impl Running {
-    /// Where the public listeners are bound.
+    /// Where the public listeners are bound: those of `server.listen`, of `tls.listen`, and of `tls.redirect_listen`.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.doors().map(|(_, address)| address).collect()
+    }
+
+    /// What each of them is for.
+    #[must_use]
+    pub fn doors(&self) -> Vec<(Door, SocketAddr)> {
+        self.listeners.doors().collect()
     }
 
     /// Where the private listener is bound, if there is one.

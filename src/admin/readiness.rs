@@ -10,6 +10,7 @@ use crate::issuer::Issuers;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::time::{Clock, Timestamp};
+use crate::tls::{Standing, Tls};
 use crate::token::{Blocklist, Freshness, Keyring, Tokens};
 
 /// Knows what readiness depends on.
@@ -19,6 +20,7 @@ pub struct Readiness {
     blocklist: Arc<Blocklist>,
     keyring: Option<Arc<Keyring>>,
     reloads: Arc<Reloads>,
+    tls: Arc<Tls>,
     clock: Clock,
     /// What a reload replaces.
     current: ArcSwap<Current>,
@@ -57,6 +59,7 @@ impl Readiness {
         tokens: Arc<Tokens>,
         issuers: Arc<Issuers>,
         reloads: Arc<Reloads>,
+        tls: Arc<Tls>,
         clock: Clock,
     ) -> Self {
         Self {
@@ -64,6 +67,7 @@ impl Readiness {
             blocklist,
             keyring,
             reloads,
+            tls,
             clock,
             current: ArcSwap::from_pointee(Current { tokens, issuers }),
         }
@@ -111,6 +115,7 @@ impl Readiness {
                 reasons.push(format!("the keys of the issuer {name} can't be fetched: {error}"));
             }
         }
+        self.certificates(&mut reasons);
         // The configuration that is in force goes on: no reason not to be ready.
         let in_force = self.reloads.in_force();
         if let Some(why) = in_force.refused {
@@ -123,6 +128,25 @@ impl Readiness {
                 generation: in_force.generation,
                 loaded_at: in_force.loaded_at.to_string(),
             },
+        }
+    }
+
+    /// What is not as it should be with the certificates. Those that are shown go on being shown.
+    fn certificates(&self, reasons: &mut Vec<String>) {
+        if let Some(trouble) = self.tls.trouble() {
+            reasons.push(format!(
+                "certificates can't be read again, those before are shown: {trouble}"
+            ));
+        }
+        let now = self.clock.now();
+        for certificate in self.tls.summaries() {
+            let (file, until) = (certificate.file.display(), certificate.not_after);
+            match certificate.standing(now) {
+                Standing::Good | Standing::EndsSoon(_) => {}
+                Standing::Expired => reasons.push(format!(
+                    "the certificate in {file} has expired: it was for until {until}"
+                )),
+            }
         }
     }
 
@@ -145,6 +169,19 @@ impl Readiness {
         metrics
             .config_loaded
             .set(in_force.loaded_at.since(Timestamp::from_unix_ms(0)).as_secs_f64());
+        metrics.tls.reloads.inner().store(self.tls.reloads(), Ordering::Relaxed);
+        metrics
+            .tls
+            .reload_failures
+            .inner()
+            .store(self.tls.failures(), Ordering::Relaxed);
+        let certificates = self.tls.summaries().into_iter();
+        metrics.tls.certificates(certificates.map(|certificate| {
+            (
+                certificate.file.display().to_string(),
+                certificate.not_after.unix_seconds(),
+            )
+        }));
         // The list counts from its start, as the counter does.
         let restored = self.blocklist.restored();
         metrics

@@ -13,6 +13,7 @@ use crate::config::{self, Backend, Config, Revocations};
 use crate::issuer::Issuers;
 use crate::store::{MigrationState, Redis, Store, StoreError};
 use crate::time::{Clock, Timestamp};
+use crate::tls::{self, Standing};
 use crate::token::{KeySet, MasterKey, SealError, load_keys};
 
 /// What one check found: a word on what is good, or the problem.
@@ -36,6 +37,11 @@ pub(super) fn run(globals: &Globals, out: &mut dyn Write) -> Result<(), Failure>
     findings.extend(unverified(&config).map(|finding| ("tls", Ok(finding))));
     findings.push(("store", store));
     findings.extend(redis.map(|redis| ("redis", redis)));
+    findings.extend(certificates(&config, now).map(|finding| ("tls", finding)));
+    if let Some(clients) = tls::inspect_clients(&config.tls) {
+        let good = clients.map(|()| "the certificates of clients can be verified".to_owned());
+        findings.push(("tls", good.map_err(anyhow::Error::new)));
+    }
     findings.push(("keys", keys));
     findings.extend(resources::block_on(async { Ok(issuers(&config, now).await) })?);
 
@@ -195,6 +201,29 @@ async fn keys(config: &Config, store: Option<&Store>, now: Timestamp) -> Finding
         )),
         None => Ok(format!("master key {}", path.display())),
     }
+}
+
+/// Each certificate: whether it can be shown, and until when. One that ends is no reason not to start.
+fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = Finding> {
+    tls::inspect(&config.tls).into_iter().map(move |read| {
+        let certificate = read?;
+        let (file, until) = (certificate.file.display(), certificate.not_after);
+        let addresses = certificate.addresses.iter().map(ToString::to_string);
+        let names: Vec<String> = certificate.names.iter().cloned().chain(addresses).collect();
+        let names = if names.is_empty() {
+            "no name".to_owned()
+        } else {
+            names.join(", ")
+        };
+        Ok(match certificate.standing(now) {
+            Standing::Good => format!("{file}: for {names}, until {until}"),
+            Standing::EndsSoon(left) => {
+                let days = count(usize::try_from(left.as_secs() / 86_400).unwrap_or_default(), "day");
+                format!("{file}: warning: ends in {days}, at {until}: for {names}")
+            }
+            Standing::Expired => format!("{file}: warning: has expired at {until}: for {names}"),
+        })
+    })
 }
 
 /// Whether the other issuers can be used. One that does not answer now may do so later, and keeps no gateway from starting.

@@ -58,7 +58,7 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
         }
         running = server::start_with(config, Clock::system(), inherited) => running.context("cannot start")?,
     };
-    announcement.print(&running.addresses(), running.admin_address(), style);
+    announcement.print(&running.doors(), running.admin_address(), style);
 
     let name = serve_until_stopped(&mut running, &mut signals, globals).await;
     tracing::info!(

@@ -22,7 +22,7 @@ use crate::config::Config;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Where the gateway listens [default: the first of server.listen]
+    /// Where the gateway listens without TLS [default: the first of server.listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
@@ -55,7 +55,10 @@ pub(super) fn run(args: &Args, globals: &Globals, out: &mut dyn Write) -> Result
 fn default_url(config: &Config) -> Result<String, Failure> {
     match config.server.listen.first() {
         Some(listen) if listen.port() != 0 => Ok(format!("http://{}", reachable(*listen))),
-        Some(_) | None => Err(Failure::Usage(
+        None => Err(Failure::Usage(
+            "there is no server.listen to try without TLS: say with --url where one is".to_owned(),
+        )),
+        Some(_) => Err(Failure::Usage(
             "server.listen leaves the port to the system: say where the gateway listens with --url".to_owned(),
         )),
     }

@@ -12,6 +12,7 @@ mod limits;
 mod routes;
 mod state;
 mod streams;
+mod tls;
 mod upstreams;
 
 use std::time::Duration;
@@ -81,6 +82,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
         .iter()
         .chain(limits::SERVER)
         .chain(http2::KEYS)
+        .chain(tls::KEYS)
         .chain(gateway::ADMIN)
         .chain(state)
         .chain(gateway::AUTH)
@@ -106,7 +108,7 @@ pub(super) enum Shape {
 /// The table whose keys are names that the operator chooses.
 pub(super) const NAMED: &str = "upstreams";
 /// The lists of tables.
-pub(super) const LISTED: &[&str] = &["clients", "issuers", "limits", "routes"];
+pub(super) const LISTED: &[&str] = &["clients", "issuers", "limits", "routes", "certificates"];
 
 /// The list of tables that the key at this place stands in.
 pub(super) fn list_of(pattern: &str) -> Option<&'static str> {

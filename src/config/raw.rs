@@ -6,6 +6,7 @@ mod http2;
 mod limits;
 mod route;
 mod server;
+mod tls;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(super) use http2::Http2;
 pub(super) use limits::{Limit, Limiter};
 pub(super) use route::Route;
 pub(super) use server::Server;
+pub(super) use tls::{Certificate, Tls};
 pub(super) use upstream::Upstream;
 
 #[derive(Deserialize)]
@@ -47,6 +49,9 @@ pub(super) struct Config {
     pub(super) upstreams: BTreeMap<String, Upstream>,
     #[serde(default)]
     pub(super) routes: Vec<Route>,
+    pub(super) tls: Tls,
+    #[serde(default)]
+    pub(super) certificates: Vec<Certificate>,
 }
 
 #[derive(Deserialize)]

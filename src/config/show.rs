@@ -106,6 +106,15 @@ fn setting(key: &Key, path: &str, merged: &Merged, config: &typed::Config, docum
 /// The value of a key whose default follows from others.
 fn derived(key: &Key, path: &str, config: &typed::Config) -> Option<String> {
     Some(match key.path {
+        "server.listen" => {
+            let listen: Vec<String> = config.server.listen.iter().map(|a| string(&a.to_string())).collect();
+            match listen.as_slice() {
+                [only] => only.clone(),
+                _ => format!("[{}]", listen.join(", ")),
+            }
+        }
+        "tls.redirect_port" if config.tls.redirect_listen.is_empty() => return None,
+        "tls.redirect_port" => config.tls.redirect_port.to_string(),
         "server.workers" => config.server.workers.to_string(),
         "server.max_target_bytes" => size(u64::try_from(config.server.max_target_bytes).ok()),
         "store.migrate_on_start" => config.store.migrate_on_start.to_string(),

@@ -10,6 +10,7 @@ mod redis;
 mod route;
 mod server;
 mod streams;
+mod tls;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use redis::{Redis, RedisTls, Revocations};
 pub use route::Route;
 pub use server::{ProxyProtocol, Server};
 pub use streams::{OnTokenEnd, Streams};
+pub use tls::{CertificateFiles, ClientAuth, Tls, TlsVersion};
 pub use upstream::{ClientCertificate, Scheme, ServerAddress, Upstream, UpstreamTls, certificate_name};
 
 use crate::secret::Secret;
@@ -66,6 +68,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// The routes, in the order of the file. At least one.
     pub routes: Vec<Route>,
+    /// HTTPS and its certificates.
+    pub tls: Tls,
 }
 
 /// `[admin]`

@@ -14,6 +14,7 @@ mod routes;
 mod server;
 mod store;
 mod streams;
+mod tls;
 mod tokens;
 mod upstream_tls;
 mod upstreams;
@@ -33,15 +34,16 @@ const MAX_SECRET_FILE: usize = 64 * 1024;
 
 /// Builds the typed configuration. `None` only where the report has errors.
 pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::Config> {
-    let server = server::server(&raw.server, check);
-    let admin = server::admin(&raw.admin, server.as_ref(), check);
+    let server = server::server(&raw.server, &raw.tls, check);
+    let tls = tls::tls(raw, server.as_ref(), check);
+    let admin = server::admin(&raw.admin, server.as_ref(), tls.as_ref(), check);
     let revocations = revocation::place(&raw.revocation, check);
     let store = store::store(&raw.store, revocations, check);
     let keys = store
         .as_ref()
         .map(|store| store::keys(&raw.keys, &raw.tokens, &store.backend, check));
     let auth = auth::auth(raw, check);
-    let tokens = tokens::tokens(&raw.tokens, server.as_ref(), auth.as_ref(), check);
+    let tokens = tokens::tokens(&raw.tokens, server.as_ref().zip(tls.as_ref()), auth.as_ref(), check);
     let revocation = revocation::revocation(&raw.revocation, raw.store.query_timeout, check);
     edges::verify(raw, check);
     let identity = auth::identity(&raw.identity, check);
@@ -68,6 +70,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         issuers: issuers?,
         upstreams: upstreams?,
         routes: routes?,
+        tls: tls?,
     })
 }
 

@@ -64,6 +64,8 @@ codes! {
     UnauthorizedClient = "unauthorized_client", FORBIDDEN, "Client not allowed";
     /// The identity lacks a role or claim that the route asks for.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
+    /// The route asks for a certificate, and the client has shown none.
+    ClientCertificateRequired = "client_certificate_required", FORBIDDEN, "Client certificate required";
     /// Accounts are made by the operator only.
     SignupClosed = "signup_closed", FORBIDDEN, "Sign-up is closed";
     /// No route, endpoint or resource is there.

@@ -40,6 +40,9 @@ impl Proxy {
             principal: None,
         };
         self.count(&route.limits, client, moment, &mut standings)?;
+        if route.client_certificate && exchange.caller.peer.certificate.is_none() {
+            return Err(Refused::ClientCertificate);
+        }
         let token = self.authenticate(route, headers, moment.now).await?;
         let identity = token.as_ref().map(Accepted::identity);
         trace.identity = identity.cloned();

@@ -33,6 +33,8 @@ pub enum Refused {
     Denied(Denied),
     /// The client has used up a limit.
     Limited(Exceeded),
+    /// The route asks for a certificate, and the client has shown none.
+    ClientCertificate,
     /// The client asks for a WebSocket.
     Upgrade,
     /// It asks for an upgrade in a way that no upgrade is asked for.
@@ -86,6 +88,10 @@ impl Refused {
                 "this route does not relay the protocol that is asked for",
             ),
             Self::Handshake(why) => Problem::new(Code::BadRequest, *why),
+            Self::ClientCertificate => Problem::new(
+                Code::ClientCertificateRequired,
+                "this route asks for a client certificate: show one when you connect",
+            ),
             Self::BodyTooLarge => {
                 Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
             }

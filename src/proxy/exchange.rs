@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use super::Target;
 use crate::id::Identity;
+use crate::rules::headers::CertificateHeaders;
 use crate::time::Timestamp;
 use crate::upstream::{BodyWatch, Pools};
 
@@ -18,6 +19,10 @@ pub struct Peer {
     pub address: IpAddr,
     /// How requests come from there: `http` or `https`.
     pub scheme: &'static str,
+    /// Whether all that is answered there is where to ask over TLS.
+    pub redirects: bool,
+    /// What upstreams are told of the certificate that it has shown, if it has.
+    pub certificate: Option<CertificateHeaders>,
 }
 
 /// Whom a request came from, as far as the connection tells.

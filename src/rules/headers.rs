@@ -1,6 +1,7 @@
 //! The headers that an upstream and a client see. Everything that a client may not say is removed first, then what the
 //! gateway vouches for is set, so that no spelling and no `Connection` option gets in between.
 
+mod certificate;
 mod client;
 mod forwarded;
 mod hop;
@@ -13,6 +14,7 @@ use bytes::BytesMut;
 use http::Version;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TE, VIA};
 
+pub use certificate::CertificateHeaders;
 pub use client::client_address;
 pub use forwarded::Forwarding;
 pub use identity::{IdentityHeaders, InvalidPrefix};

@@ -1,19 +1,24 @@
 //! One connection of a client: what it may cost, and who speaks what on it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 
 use super::guard::Timeouts;
+use super::patient::Patient;
 use super::sniff::{Sniffed, sniff};
 use super::worker::Shared;
 use super::{Door, Phase, head, http1, http2};
 use crate::config;
 use crate::metrics::RefusedConnection;
 use crate::proxy::Peer;
+use crate::rules::headers::CertificateHeaders;
+use crate::tls;
 use crate::upstream::Pools;
 
 /// What a connection may cost.
@@ -24,6 +29,10 @@ pub(super) struct Limits {
     pub(super) http2: config::Http2,
     /// What a client may speak on a listener without TLS.
     plain: Speaks,
+    /// How long a TLS handshake may take.
+    handshake: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    stall: Duration,
 }
 
 impl Limits {
@@ -37,6 +46,8 @@ impl Limits {
             head,
             timeouts: Timeouts::new(config),
             http2: config.http2,
+            handshake: config.header_timeout,
+            stall: config.body_idle_timeout,
             plain: if config.h2c { Speaks::Either } else { Speaks::Http1 },
         }
     }
@@ -48,7 +59,6 @@ pub(super) enum Speaks {
     /// HTTP/1, by ALPN or because nothing else is allowed.
     Http1,
     /// HTTP/2, by ALPN (RFC 9113, section 3.2).
-    #[expect(dead_code, reason = "said by a listener with TLS")]
     Http2,
     /// HTTP/2 if it begins with the preface (RFC 9113, section 3.3), otherwise HTTP/1.
     Either,
@@ -69,22 +79,68 @@ pub(super) async fn serve(
     metrics.connections.inc();
     let address = peer.ip().to_canonical();
     match shared.proxies.client(&mut stream, address, &mut phase).await {
-        Ok(address) => {
-            let peer = Peer {
-                address,
-                scheme: match door {
-                    Door::Plain => "http",
-                },
-            };
-            let speaks = shared.limits.plain;
-            established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
-        }
+        Ok(address) => match door {
+            Door::Plain | Door::Redirect => {
+                let peer = Peer {
+                    address,
+                    scheme: "http",
+                    redirects: door == Door::Redirect,
+                    certificate: None,
+                };
+                let speaks = shared.limits.plain;
+                established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
+            }
+            // In a box, so that a connection without TLS does not take the room of one with it.
+            Door::Tls => Box::pin(secure(stream, address, shared, pools, phase)).await,
+        },
         Err(error) => {
             metrics.refused_connection(RefusedConnection::ProxyProtocol);
             tracing::debug!(peer = %address, %error, "a connection was turned away");
         }
     }
     metrics.connections.dec();
+}
+
+/// Serves a connection to its end that begins with a TLS handshake.
+async fn secure(stream: TcpStream, address: IpAddr, shared: Shared, pools: Arc<Pools>, phase: watch::Receiver<Phase>) {
+    let Some(stream) = handshake(stream, address, &shared).await else {
+        shared.gateway.metrics().tls.handshake_failures.inc();
+        return;
+    };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let shown = shown.map(|der| tls::client_certificate(der).ok_or(()));
+    let Ok(shown) = shown.transpose() else {
+        tracing::warn!(peer = %address, "a client's certificate was verified and can't be read");
+        return;
+    };
+    let peer = Peer {
+        address,
+        scheme: "https",
+        redirects: false,
+        certificate: shown.as_ref().map(CertificateHeaders::new),
+    };
+    let speaks = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Speaks::Http2,
+        Some(_) | None => Speaks::Http1,
+    };
+    established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
+}
+
+async fn handshake(stream: TcpStream, address: IpAddr, shared: &Shared) -> Option<TlsStream<Patient<TcpStream>>> {
+    let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
+    let stream = Patient::new(stream, shared.limits.stall);
+    let accepted = tokio::time::timeout(shared.limits.handshake, shared.tls.accept(stream, || local)).await;
+    match accepted {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %address, %error, "no TLS with a client");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(peer = %address, "a client was too slow to begin TLS");
+            None
+        }
+    }
 }
 
 /// Serves a byte stream on which HTTP can begin (what comes before, such as a TLS handshake, is over) to its end.

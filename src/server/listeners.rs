@@ -176,7 +176,12 @@ impl Change {
 
 /// Which doors the configuration asks for.
 fn wanted(config: &Config) -> impl Iterator<Item = (Door, SocketAddr)> {
-    config.server.listen.iter().map(|address| (Door::Plain, *address))
+    let plain = config.server.listen.iter().map(|address| (Door::Plain, *address));
+    let tls = config.tls.listen.iter().map(|address| (Door::Tls, *address));
+    let redirect = config.tls.redirect_listen.iter();
+    plain
+        .chain(tls)
+        .chain(redirect.map(|address| (Door::Redirect, *address)))
 }
 
 /// Spreads the sockets over the workers, so that each worker has one and each socket a worker.

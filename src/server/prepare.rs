@@ -15,6 +15,7 @@ use crate::password::Hasher;
 use crate::proxy::InvalidProxy;
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
+use crate::tls::Tls;
 use crate::token::{Blocklist, KeySet, Keyring, MasterKey, Tokens, ensure_first_key, load_or_create_master_key};
 
 /// The rooms, ready. Of these a reload replaces the tokens' settings, the issuers and the hasher; the rest stays.
@@ -26,12 +27,14 @@ pub(super) struct Rooms {
     /// `None` with a shared secret, which nothing replaces.
     pub(super) keyring: Option<Arc<Keyring>>,
     pub(super) issuers: Arc<Issuers>,
+    pub(super) tls: Arc<Tls>,
     hasher: Hasher,
 }
 
 /// Opens, loads and builds, in the order in which one needs the other.
 pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Rooms, StartError> {
     let now = clock.now();
+    let tls = Arc::new(Tls::new(&config.tls)?);
     let store = Store::connect(&config.store).await?;
     if config.store.migrate_on_start {
         for name in store.migrate_up(now).await? {
@@ -53,6 +56,7 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Rooms, Sta
         blocklist,
         keyring,
         issuers,
+        tls,
         hasher: Hasher::new(&config.passwords),
     })
 }
@@ -150,6 +154,7 @@ impl Rooms {
         clock: &Clock,
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
+        let told = (clock.clone(), stop.clone());
         let polling = Arc::clone(&self.blocklist).run(self.store.clone(), clock.clone(), stop.clone());
         let keyring = self.keyring.as_ref().map(|keyring| {
             let (store, tokens) = (self.store.clone(), Arc::clone(&self.tokens));
@@ -169,7 +174,12 @@ impl Rooms {
             }
         };
         let watching = Arc::clone(&self.tokens).watch_over(clock.clone(), stop.clone());
-        let mut tasks = vec![tokio::spawn(polling), tokio::spawn(cleaning), tokio::spawn(watching)];
+        let mut tasks = vec![
+            tokio::spawn(Arc::clone(&self.tls).run(told.0, told.1)),
+            tokio::spawn(polling),
+            tokio::spawn(cleaning),
+            tokio::spawn(watching),
+        ];
         tasks.extend(keyring);
         tasks
     }

@@ -67,10 +67,12 @@ impl Running {
         let private = private
             .map(|wanted| private::Bound::new(wanted, &mut Inherited::default()))
             .transpose()?;
+        let tls = self.rooms.tls.load(&config.tls).map_err(StartError::from)?;
         let rooms = self.rooms.renewed(&self.config, &config, self.clock.now()).await?;
         let snapshot = rooms.snapshot(&config, &self.clock, Some(&self.gateway.snapshot()));
         let snapshot = snapshot.map_err(StartError::from)?;
         // From here on nothing fails and nothing waits.
+        self.rooms.tls.install(tls);
         self.gateway.replace(snapshot);
         self.shared.store(Arc::new(self.shared.load().renewed(&config)));
         self.fetching.follow(&rooms.issuers);

@@ -17,6 +17,7 @@ use super::room::Room;
 use super::{Door, Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::tls::Tls;
 use crate::upstream::Pools;
 
 /// How often idle upstream connections are looked through.
@@ -26,15 +27,17 @@ const SWEEP: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
+    pub(super) tls: Arc<Tls>,
     pub(super) limits: Limits,
     pub(super) proxies: Arc<Proxies>,
     pub(super) room: Arc<Room>,
 }
 
 impl Shared {
-    pub(super) fn new(gateway: Arc<Gateway>, config: &Config) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, tls: Arc<Tls>, config: &Config) -> Self {
         Self {
             gateway,
+            tls,
             limits: Limits::new(&config.server),
             proxies: Arc::new(Proxies::new(&config.server)),
             room: Room::new(config.server.max_connections),
@@ -46,6 +49,7 @@ impl Shared {
         self.room.resize(config.server.max_connections);
         Self {
             gateway: Arc::clone(&self.gateway),
+            tls: Arc::clone(&self.tls),
             limits: Limits::new(&config.server),
             proxies: Arc::new(Proxies::new(&config.server)),
             room: Arc::clone(&self.room),

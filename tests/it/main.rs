@@ -57,6 +57,8 @@ mod streams;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod torture;
 #[cfg(test)]
 mod upstream_protocols;

@@ -11,6 +11,7 @@ use crate::support::account::PASSWORD;
 use crate::support::mariadb::{Database, Server};
 use crate::support::process::free_address;
 use crate::support::{Account, Answer, Conversation, DEADLINE, Reply, TestGateway, Upstream, eventually};
+use crate::tls::Authority;
 
 /// Codes with the answers that carried them.
 #[derive(Default)]
@@ -120,6 +121,11 @@ fn routes(upstream: &Upstream) -> String {
         path = "/down"
         upstream = "down"
         auth = "none"
+        [[routes]]
+        path = "/machines"
+        upstream = "app"
+        auth = "none"
+        client_certificate = true
         [[issuers]]
         name = "corp"
         issuer = "corp"
@@ -160,6 +166,7 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
             get("/c", &format!("Authorization: {}\r\n", ended.bearer())),
         ),
         ("forbidden", get("/admin", bearer)),
+        ("client_certificate_required", get("/machines", "")),
         ("not_found", get("/nowhere", "")),
         ("method_not_allowed", get("/open", "").replacen("GET", "PUT", 1)),
         (
@@ -211,7 +218,13 @@ async fn every_code_is_the_answer_to_some_request() {
         _ => Reply::ok("own"),
     })
     .await;
-    let routes = routes(&upstream);
+    let authority = Authority::new("problems");
+    let certificates = authority.certificate("server", &["localhost"]);
+    let tls = format!(
+        "[tls]\nlisten = '127.0.0.1:0'\nclient_auth = 'optional'\nclient_ca_file = '{}'\n{certificates}",
+        authority.ca_file().display()
+    );
+    let routes = format!("{}{tls}", routes(&upstream));
     let server = Arc::new(Server::start().await);
     let database = Database::create_in(&server).await;
     let impatient = "[store]\nconnect_timeout = \"500ms\"\nquery_timeout = \"500ms\"\n\

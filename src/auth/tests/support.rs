@@ -232,6 +232,7 @@ pub(super) fn id_of(user: &Value) -> UserId {
 fn config(directory: &TempDir) -> Config {
     let day = Duration::from_hours(24);
     Config {
+        tls: config::Tls::default(),
         server: config::Server {
             handover: None,
             listen: vec!["127.0.0.1:0".parse().unwrap()],

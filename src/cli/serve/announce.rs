@@ -9,6 +9,7 @@ use crate::cli::trial::reachable;
 use crate::cli::{VERSION, describe, resources, say};
 use crate::config::{Config, Signup};
 use crate::rules::policy::AuthMode;
+use crate::server::Door;
 
 /// All that is said, but for the addresses, which are known once they are bound.
 pub(super) struct Announcement {
@@ -57,16 +58,17 @@ impl Announcement {
     }
 
     /// Says it: as text for people, as log events where standard error is for machines.
-    pub(super) fn print(&self, addresses: &[SocketAddr], admin: Option<SocketAddr>, style: Style) {
+    pub(super) fn print(&self, doors: &[(Door, SocketAddr)], admin: Option<SocketAddr>, style: Style) {
         match style {
-            Style::Text { ansi: _ } => say(self.text(addresses, admin)),
-            Style::Json => self.log(addresses, admin),
+            Style::Text { ansi: _ } => say(self.text(doors, admin)),
+            Style::Json => self.log(doors, admin),
         }
     }
 
-    fn log(&self, addresses: &[SocketAddr], admin: Option<SocketAddr>) {
-        for address in addresses {
-            tracing::info!(version = VERSION, url = format!("http://{address}"), "listening");
+    fn log(&self, doors: &[(Door, SocketAddr)], admin: Option<SocketAddr>) {
+        for (door, address) in doors {
+            let scheme = door.scheme();
+            tracing::info!(version = VERSION, url = format!("{scheme}://{address}"), "listening");
         }
         if let Some(admin) = admin {
             tracing::info!(url = format!("http://{admin}"), "admin listening");
@@ -74,29 +76,33 @@ impl Announcement {
         for RouteWords { rule, upstream, access } in &self.routes {
             tracing::info!(rule, upstream, access, "route");
         }
-        tracing::info!(store = self.store, next = self.next_command(addresses), "ready");
+        tracing::info!(store = self.store, next = self.next_command(doors), "ready");
     }
 
-    fn text(&self, addresses: &[SocketAddr], admin: Option<SocketAddr>) -> String {
+    fn text(&self, doors: &[(Door, SocketAddr)], admin: Option<SocketAddr>) -> String {
         let mut lines = vec![format!("Doorward {VERSION} is running; Ctrl-C stops it.\n")];
-        lines.extend(addresses.iter().map(|address| format!("  listening  http://{address}")));
+        lines.extend(
+            doors
+                .iter()
+                .map(|(door, address)| format!("  listening  {}://{address}", door.scheme())),
+        );
         if let Some(admin) = admin {
             lines.push(format!("  admin      http://{admin}/readyz (also /healthz, /metrics)"));
         }
         lines.push(format!("  store      {}\n\nRoutes", self.store));
         lines.extend(self.route_lines());
-        if let Some(address) = addresses.first() {
+        if let Some(address) = plain(doors) {
             lines.push("\nNext, in another terminal".to_owned());
-            lines.push(format!("  {}", self.next_command(addresses)));
-            lines.extend(self.next_lines(&format!("http://{}", reachable(*address))));
+            lines.push(format!("  {}", self.next_command(doors)));
+            lines.extend(self.next_lines(&format!("http://{}", reachable(address))));
         }
         lines.push(String::new());
         lines.join("\n")
     }
 
-    fn next_command(&self, addresses: &[SocketAddr]) -> String {
-        match addresses.first() {
-            Some(address) if self.needs_url => format!("{} --url http://{}", self.try_command, reachable(*address)),
+    fn next_command(&self, doors: &[(Door, SocketAddr)]) -> String {
+        match plain(doors) {
+            Some(address) if self.needs_url => format!("{} --url http://{}", self.try_command, reachable(address)),
             Some(_) | None => self.try_command.clone(),
         }
     }
@@ -142,6 +148,12 @@ impl Announcement {
     }
 }
 
+/// Where one can try without TLS.
+fn plain(doors: &[(Door, SocketAddr)]) -> Option<SocketAddr> {
+    let mut doors = doors.iter();
+    doors.find_map(|(door, address)| (*door == Door::Plain).then_some(*address))
+}
+
 /// How to start `doorward try` from where this process was started.
 fn try_command(program: &str, file: &Path) -> String {
     let program = if program.is_empty() { "doorward" } else { program };
@@ -176,10 +188,14 @@ mod tests {
 
     #[test]
     fn a_person_is_told_where_it_listens_what_it_guards_and_what_to_type() {
-        let addresses = ["0.0.0.0:8080".parse().unwrap()];
-        let text = announcement(Signup::Open).text(&addresses, Some("127.0.0.1:9090".parse().unwrap()));
+        let doors = [
+            (Door::Tls, "0.0.0.0:8443".parse().unwrap()),
+            (Door::Plain, "0.0.0.0:8080".parse().unwrap()),
+        ];
+        let text = announcement(Signup::Open).text(&doors, Some("127.0.0.1:9090".parse().unwrap()));
         for part in [
             "listening  http://0.0.0.0:8080",
+            "listening  https://0.0.0.0:8443",
             "http://127.0.0.1:9090/readyz",
             "  /whoami  -> whoami           guarded\n",
             "  doorward try\n",
@@ -188,16 +204,12 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
-        assert!(
-            !announcement(Signup::Closed)
-                .text(&addresses, None)
-                .contains("/auth/signup")
-        );
+        assert!(!announcement(Signup::Closed).text(&doors, None).contains("/auth/signup"));
         let elsewhere = Announcement {
             needs_url: true,
             ..announcement(Signup::Open)
         };
-        let next = elsewhere.next_command(&addresses);
+        let next = elsewhere.next_command(&doors);
         assert_eq!(next, "doorward try --url http://127.0.0.1:8080");
     }
 

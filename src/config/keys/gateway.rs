@@ -9,8 +9,8 @@ pub(super) static SERVER: &[Key] = &[
     key(
         "server.listen",
         List("an IP address and port such as \"127.0.0.1:8080\" or \"[::]:80\""),
-        Value("\"127.0.0.1:8080\""),
-        "Where the public listener binds. Port 0 asks the system for a free one.",
+        Derived("`\"127.0.0.1:8080\"`; none where `tls.listen` has one"),
+        "Where HTTP without TLS is served. Port 0 asks the system for a free one.",
     ),
     key(
         "server.trusted_proxies",

@@ -89,4 +89,10 @@ pub(super) static KEYS: &[Key] = &[
         Unset,
         "Limits that its requests count against, in this order; those by `user` after the others, once it is known who asks.",
     ),
+    key(
+        "routes[].client_certificate",
+        Bool,
+        Value("false"),
+        "Whether the client has to have shown a certificate, beside what `auth` asks for. Needs `tls.client_auth`.",
+    ),
 ];

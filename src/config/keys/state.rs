@@ -88,7 +88,7 @@ pub(super) static KEYS: &[Key] = &[
     key(
         "tokens.issuer",
         Text("an http:// or https:// URL without query and fragment"),
-        Derived("`http://`, the first `server.listen`, and `auth.path`"),
+        Derived("`http://`, the first `server.listen` (or `https://` and the first `tls.listen`), and `auth.path`"),
         "The `iss` of our tokens and of the metadata: the public URL of the endpoints.",
     ),
     key(

@@ -38,4 +38,5 @@ pub(in crate::config) struct Route {
     #[serde(default, deserialize_with = "units::optional_duration")]
     pub(in crate::config) upgrade_max_age: Option<Duration>,
     pub(in crate::config) websocket_token: String,
+    pub(in crate::config) client_certificate: bool,
 }

@@ -7,7 +7,7 @@ use crate::config::units;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Server {
-    pub(in crate::config) listen: Vec<String>,
+    pub(in crate::config) listen: Option<Vec<String>>,
     pub(in crate::config) trusted_proxies: Vec<String>,
     pub(in crate::config) workers: Option<usize>,
     #[serde(deserialize_with = "units::duration")]

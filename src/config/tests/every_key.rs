@@ -8,6 +8,7 @@ mod revocation;
 mod routes;
 mod rows;
 mod streams;
+mod tls;
 mod upstreams;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(http2::ROWS)
         .chain(traffic)
         .chain(edges::ROWS)
+        .chain(tls::ROWS)
 }
 
 /// What else has to stand in the section for the value to make sense.
@@ -94,6 +96,10 @@ fn document(key: &str, value: &str) -> (String, usize) {
             let upstream = if name == "upstream" { "" } else { "upstream = \"a\"\n" };
             let issuer = match name {
                 "limits" => limits::LIMIT.to_owned(),
+                "client_certificate" => format!(
+                    "{}[tls]\nlisten = \"[::]:443\"\nclient_auth = \"optional\"\nclient_ca_file = \"ca\"\n",
+                    tls::CERTIFICATE
+                ),
                 "issuers" => format!("[[issuers]]\n{}", issuers::beside(key)),
                 _ => String::new(),
             };
@@ -107,6 +113,22 @@ fn document(key: &str, value: &str) -> (String, usize) {
         }
         "limits[]" => format!("{ROUTES}\n[[limits]]\n{}{setting}\n", limits::beside(key)),
         "auth" if name == "limits" => format!("{ROUTES}\n{}[auth]\n{setting}\n", limits::LIMIT),
+        "certificates[]" => format!(
+            "{ROUTES}\n[tls]\nlisten = \"[::]:443\"\n[[certificates]]\n{}{setting}\n",
+            tls::beside(key)
+        ),
+        "tls" => {
+            let listen = if name == "listen" {
+                ""
+            } else {
+                "listen = \"[::]:443\"\n"
+            };
+            format!(
+                "{ROUTES}\n{}[tls]\n{listen}{}{setting}\n",
+                tls::CERTIFICATE,
+                tls::beside(key)
+            )
+        }
         "clients[]" => format!("{ROUTES}\n[[clients]]\n{beside}{setting}\n"),
         "issuers[]" => format!("{ROUTES}\n[[issuers]]\n{}{setting}\n", issuers::beside(key)),
         "issuers[].claims" => format!("{ROUTES}\n[[issuers]]\n{}claims.{setting}\n", issuers::beside(key)),

@@ -31,4 +31,6 @@ pub struct Route {
     pub limits: Vec<usize>,
     /// What becomes of streams.
     pub streams: Streams,
+    /// Whether the client has to have shown a certificate (default false).
+    pub client_certificate: bool,
 }

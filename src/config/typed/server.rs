@@ -9,7 +9,8 @@ use ipnet::IpNet;
 /// `[server]`
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Where the public listener binds. At least one, none twice. Port 0 asks the system for a free one.
+    /// Where HTTP without TLS is served (default 127.0.0.1:8080; none where [`Tls::listen`](super::Tls::listen) has one). At
+    /// least one between the two, none twice. Port 0 asks the system for a free one.
     pub listen: Vec<SocketAddr>,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed. Never a /0, nor networks that are one together.
     pub trusted_proxies: Vec<IpNet>,

@@ -111,7 +111,19 @@ impl Reader<'_, '_> {
             edge: edge?,
             limits: limits?,
             streams: streams.ok()?,
+            client_certificate: self.client_certificate(route).ok()?,
         })
+    }
+
+    fn client_certificate(&mut self, route: &raw::Route) -> Result<bool, Reported> {
+        let asks = self.raw.tls.client_auth != "off" || self.check.report.has("tls.client_auth");
+        if route.client_certificate && !asks {
+            let complaint = Complaint::new("clients are asked for no certificate")
+                .allowed("tls.client_auth = \"optional\" or \"required\" as well");
+            self.check.wrong(&self.key("client_certificate"), complaint);
+            return Err(Reported);
+        }
+        Ok(route.client_certificate)
     }
 
     pub(super) fn key(&self, name: &str) -> String {

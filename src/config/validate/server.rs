@@ -1,6 +1,6 @@
 //! `[server]` and `[admin]`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv6Net};
 
@@ -11,8 +11,8 @@ use crate::config::{raw, typed, units};
 /// The default of `server.max_target_bytes`.
 const TARGET: u64 = 8 * 1024;
 
-pub(super) fn server(raw: &raw::Server, check: &mut Check<'_>) -> Option<typed::Server> {
-    let listen = listen(&raw.listen, check);
+pub(super) fn server(raw: &raw::Server, tls: &raw::Tls, check: &mut Check<'_>) -> Option<typed::Server> {
+    let listen = listen(raw.listen.as_deref(), tls, check);
     let trusted_proxies = trusted_proxies(&raw.trusted_proxies, check);
     let max_target_bytes = raw.max_target_bytes.unwrap_or(TARGET.min(raw.max_header_bytes));
     if max_target_bytes > raw.max_header_bytes {
@@ -69,23 +69,43 @@ fn proxy_protocol(raw: &raw::Server, check: &mut Check<'_>) -> Option<typed::Pro
     Some(mode)
 }
 
-fn listen(texts: &[String], check: &mut Check<'_>) -> Option<Vec<SocketAddr>> {
+/// Where plain HTTP is served where nobody says, and HTTPS is not.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+fn listen(texts: Option<&[String]>, tls: &raw::Tls, check: &mut Check<'_>) -> Option<Vec<SocketAddr>> {
+    match texts {
+        // What was said and is wrong was reported: this is only to go on with.
+        None if tls.listen.is_empty() => Some(vec![LISTEN]),
+        None => Some(Vec::new()),
+        Some([]) if tls.listen.is_empty() && !check.report.has("tls.listen") => {
+            let complaint =
+                Complaint::new("no address to listen on").allowed("at least one, such as \"127.0.0.1:8080\"");
+            check.wrong("server.listen", complaint);
+            None
+        }
+        Some(texts) => addresses("server.listen", texts, &[], check),
+    }
+}
+
+/// The addresses in the list at `pattern`: none of them twice, and none that is taken.
+pub(super) fn addresses(
+    pattern: &str,
+    texts: &[String],
+    taken: &[SocketAddr],
+    check: &mut Check<'_>,
+) -> Option<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        let key = format!("server.listen[{index}]");
+        let key = format!("{pattern}[{index}]");
         match text.parse::<SocketAddr>() {
-            Ok(address) if address.port() != 0 && addresses.contains(&address) => {
-                check.invalid(&key, "server.listen", "the same address twice", text);
+            Ok(address) if address.port() != 0 && (addresses.contains(&address) || taken.contains(&address)) => {
+                check.invalid(&key, pattern, "the same address twice", text);
             }
             Ok(address) => addresses.push(address),
-            Err(_) => check.invalid(&key, "server.listen", "not an IP address and port", text),
+            Err(_) => check.invalid(&key, pattern, "not an IP address and port", text),
         }
     }
-    if texts.is_empty() {
-        let complaint = Complaint::new("no address to listen on").allowed("at least one, such as \"127.0.0.1:8080\"");
-        check.wrong("server.listen", complaint);
-    }
-    (addresses.len() == texts.len() && !texts.is_empty()).then_some(addresses)
+    (addresses.len() == texts.len()).then_some(addresses)
 }
 
 fn trusted_proxies(texts: &[String], check: &mut Check<'_>) -> Option<Vec<IpNet>> {
@@ -129,7 +149,12 @@ fn trusts_everybody(networks: &[IpNet]) -> bool {
         .any(|network| network.prefix_len() == 0 || network.contains(&IpNet::V6(mapped)))
 }
 
-pub(super) fn admin(raw: &raw::Admin, server: Option<&typed::Server>, check: &mut Check<'_>) -> Option<typed::Admin> {
+pub(super) fn admin(
+    raw: &raw::Admin,
+    server: Option<&typed::Server>,
+    tls: Option<&typed::Tls>,
+    check: &mut Check<'_>,
+) -> Option<typed::Admin> {
     if raw.listen.is_empty() {
         return Some(typed::Admin { listen: None });
     }
@@ -142,12 +167,20 @@ pub(super) fn admin(raw: &raw::Admin, server: Option<&typed::Server>, check: &mu
         );
         return None;
     };
-    let public = server.map(|server| server.listen.as_slice()).unwrap_or_default();
-    if let Some(index) = public.iter().position(|public| overlap(*public, address)) {
+    let public = [
+        ("server.listen", server.map(|server| server.listen.as_slice())),
+        ("tls.listen", tls.map(|tls| tls.listen.as_slice())),
+        ("tls.redirect_listen", tls.map(|tls| tls.redirect_listen.as_slice())),
+    ];
+    let same = |(key, listen): (&str, Option<&[SocketAddr]>)| {
+        let index = listen?.iter().position(|public| overlap(*public, address))?;
+        Some(format!("{key}[{index}]"))
+    };
+    if let Some(other) = public.into_iter().find_map(same) {
         let complaint = Complaint::new("the same as the public listener, where health and metrics must never be")
             .found(crate::config::tree::quote(&raw.listen))
             .allowed("another address or port, or \"\" to turn it off");
-        check.conflict("admin.listen", &format!("server.listen[{index}]"), complaint);
+        check.conflict("admin.listen", &other, complaint);
         return None;
     }
     Some(typed::Admin { listen: Some(address) })

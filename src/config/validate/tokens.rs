@@ -9,15 +9,15 @@ use crate::secret::Secret;
 
 pub(super) fn tokens(
     raw: &raw::Tokens,
-    server: Option<&typed::Server>,
+    listeners: Option<(&typed::Server, &typed::Tls)>,
     auth: Option<&typed::Auth>,
     check: &mut Check<'_>,
 ) -> Option<typed::Tokens> {
     let issuer = match &raw.issuer {
         Some(text) => issuer(text, check),
-        None => server
+        None => listeners
             .zip(auth)
-            .and_then(|(server, auth)| Some(default_issuer(server.listen.first()?, &auth.path))),
+            .and_then(|((server, tls), auth)| default_issuer(server, tls, &auth.path)),
     };
     let is_audience = (1..=255).contains(&raw.audience.len()) && raw.audience.bytes().all(|b| b.is_ascii_graphic());
     if !is_audience {
@@ -53,13 +53,15 @@ fn issuer(text: &str, check: &mut Check<'_>) -> Option<String> {
 }
 
 /// Where the endpoints are as seen from this machine: right for a first run, and never trusted by another gateway.
-fn default_issuer(listen: &SocketAddr, auth_path: &str) -> String {
+fn default_issuer(server: &typed::Server, tls: &typed::Tls, auth_path: &str) -> Option<String> {
+    let plain = server.listen.first().map(|listen| ("http", listen));
+    let (scheme, listen) = plain.or_else(|| Some(("https", tls.listen.first()?)))?;
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}{auth_path}", SocketAddr::new(ip, listen.port()))
+    Some(format!("{scheme}://{}{auth_path}", SocketAddr::new(ip, listen.port())))
 }
 
 /// The shared secret, where one is set.

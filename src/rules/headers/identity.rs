@@ -19,6 +19,8 @@ pub struct IdentityHeaders {
     session: HeaderName,
     assertion: HeaderName,
     issuer: HeaderName,
+    /// Subject, alternative names and fingerprint of a client's certificate.
+    certificate: [HeaderName; 3],
 }
 
 /// A text that can't begin the names of identity headers.
@@ -55,6 +57,11 @@ impl IdentityHeaders {
             session: name("session")?,
             assertion: name("assertion")?,
             issuer: name("issuer")?,
+            certificate: [
+                name("client-cert-subject")?,
+                name("client-cert-san")?,
+                name("client-cert-fingerprint")?,
+            ],
             prefix: prefix.into(),
         })
     }
@@ -70,6 +77,10 @@ impl IdentityHeaders {
                 .bytes()
                 .zip(name.bytes())
                 .all(|(prefix, byte)| prefix == names::fold(byte))
+    }
+
+    pub(super) fn certificate(&self) -> &[HeaderName; 3] {
+        &self.certificate
     }
 
     /// Sets the header by which an upstream can verify the others: a signed text. To be called after

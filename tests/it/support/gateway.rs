@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use doorward::config::Config;
-use doorward::server::{self, Running};
+use doorward::server::{self, Door, Running};
 use doorward::store::Store;
 use doorward::time::{Clock, ClockShift};
 use serde_json::Value;
@@ -158,6 +158,14 @@ impl TestGateway {
         let done = done.expect("no panic").expect("the program runs");
         let text = |bytes| String::from_utf8(bytes).expect("text");
         (done.status.success(), text(done.stdout), text(done.stderr))
+    }
+
+    /// The first listener for this.
+    pub(crate) fn door(&self, wanted: Door) -> SocketAddr {
+        let running = self.running.as_ref().expect("the gateway runs");
+        let mut doors = running.doors().into_iter();
+        let found = doors.find_map(|(door, address)| (door == wanted).then_some(address));
+        found.unwrap_or_else(|| panic!("nothing listens for {wanted:?}"))
     }
 
     /// The path of a file in this gateway's folder.

@@ -90,4 +90,5 @@ pub(super) const ROWS: &[Row] = &[
         &["-1", "\"all\"", "true"],
     ),
     row("routes[].timeout", "\"3s\"", "timeout: Some(3s)", DURATION),
+    row("routes[].client_certificate", "true", "client_certificate: true", BOOL),
 ];
