@@ -78,7 +78,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_ERROR_RESETS)
         .keep_alive_interval(limits.http2.ping_interval)
-        .keep_alive_timeout(PONG_TIMEOUT);
+        .keep_alive_timeout(PONG_TIMEOUT)
+        // What it carries is for the proxy to say (RFC 8441).
+        .enable_connect_protocol();
     let guard = Guard::new(stream, limits.timeouts, Arc::clone(&streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
     let result = tokio::select! {
