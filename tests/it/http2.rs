@@ -2,4 +2,8 @@
 
 mod attacks;
 mod clients;
+mod connect;
+mod floods;
+mod identity;
 mod play;
+mod streams;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Account, Conversation, Seen, TestGateway, Upstream, exchange, usual_routes};
 
 /// Every spelling that some server folds into an identity header, and every way to make a proxy drop or double it.
-const SPOOFS: &[&str] = &[
+pub(crate) const SPOOFS: &[&str] = &[
     "X-Auth-User-Id: 1",
     "x-auth-user-id: 1",
     "X-AUTH-USER-ID: 1",
@@ -51,7 +51,7 @@ fn identity_headers(seen: &Seen) -> Vec<(String, String)> {
         .collect()
 }
 
-fn assert_is(seen: &Seen, user: &Account, why: &str) {
+pub(crate) fn assert_is(seen: &Seen, user: &Account, why: &str) {
     let headers = identity_headers(seen);
     let all = |name: &str| -> Vec<&str> {
         headers

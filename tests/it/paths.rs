@@ -4,7 +4,7 @@
 use crate::support::{Account, Conversation, TestGateway, Upstream, exchange, usual_routes};
 
 /// Each could be read as an open path by one program and as a guarded one by another.
-const WITHOUT_A_TOKEN: &[&str] = &[
+pub(crate) const WITHOUT_A_TOKEN: &[&str] = &[
     "/auth/../c/x",
     "/auth/%2e%2e/c/x",
     "/auth/.%2e/c/x",

@@ -111,7 +111,7 @@ async fn what_is_not_well_formed_reaches_no_upstream() {
     let user = Account::sign_up(&gateway).await;
     let (host, bearer) = (gateway.address.to_string(), format!("Bearer {}", user.token));
     let (cases, plays): (Vec<_>, Vec<_>) = spoiled(&get(&host, "/c/x", &bearer)).into_iter().unzip();
-    for (case, told) in cases.iter().zip(play(&gateway, plays).await) {
+    for (case, told) in cases.iter().zip(play(gateway.address, plays).await) {
         let stream = stream(&told, 1);
         let refused = stream.status.is_none_or(|status| (400..500).contains(&status));
         let answered = stream.status.is_some() || stream.reset.is_some() || told["goaway"].is_number();

@@ -7,6 +7,9 @@ Steps: ["headers", STREAM, [[NAME, VALUE], ...], END]   names and values go out 
        ["frame", TYPE, FLAGS, STREAM, HEX]              any frame
        ["settings", [[ID, VALUE], ...]]                 only as the first step
        ["many", COUNT, TYPE, FLAGS, STREAM, HEX]        any frame, many times
+       ["streams", COUNT, FIELDS, END, TYPE, FLAGS, HEX, SETTLE]   that many requests, each with a frame after it
+       ["fill", STREAM, MOST]   a body of zeros, until it is that long or no window opens for a second
+       ["settle"]           waits until the gateway has read all of this
        ["reset", STREAM, CODE]
        ["status", STREAM]   waits for the head of the answer
        ["end", STREAM]      waits for the end of the answer, or of the stream, or of the connection
@@ -49,6 +52,7 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer, self.streams, self.goaway, self.closed, self.muted = b"", {}, None, False, False
+        self.pongs = self.sent = 0
         self.decoder, self.windows, self.initial, self.server = Decoder(), {0: 65535}, 65535, {}
         self.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         self.frame(4, 0, 0, b"".join(struct.pack(">HI", *pair) for pair in settings))
@@ -98,13 +102,20 @@ class Connection:
                 self.frame(4, 1, 0)
         elif kind == 6 and not flags & 1 and not self.muted:
             self.frame(6, 1, 0, payload)
+        elif kind == 6 and flags & 1:
+            self.pongs += 1
         elif kind == 7:
             self.goaway = int.from_bytes(payload[4:8], "big")
         elif kind == 8:
             self.windows[number] = self.windows.get(number, self.initial) + int.from_bytes(payload, "big")
 
-    def pump(self, condition):
-        deadline = time.monotonic() + LIMIT
+    def settle(self):
+        pongs = self.pongs
+        self.frame(6, 0, 0, b"settling")
+        self.pump(lambda: self.pongs > pongs)
+
+    def pump(self, condition, limit=LIMIT):
+        deadline = time.monotonic() + limit
         while not condition():
             if len(self.buffer) >= 9 and len(self.buffer) >= 9 + int.from_bytes(self.buffer[:3], "big"):
                 length = int.from_bytes(self.buffer[:3], "big")
@@ -118,18 +129,22 @@ class Connection:
             try:
                 data = self.socket.recv(1 << 16)
             except TimeoutError:
+                if limit < LIMIT:
+                    return
                 raise SystemExit(f"nothing within {LIMIT} s: {self.told()}")
             except OSError:
                 data = b""
             self.closed |= not data
             self.buffer += data
 
-    def send_body(self, number, data, end):
+    def send_body(self, number, data, end, limit=LIMIT):
+        data = memoryview(data)
         while data:
             room = lambda: min(self.windows[0], self.windows.setdefault(number, self.initial), 16384)
-            self.pump(lambda: room() > 0 or self.stream(number).over())
-            if self.closed or self.stream(number).over():
+            self.pump(lambda: room() > 0 or self.stream(number).over(), limit)
+            if self.closed or self.stream(number).over() or room() <= 0:
                 return
+            self.sent += min(room(), len(data))
             piece, data = data[: room()], data[room() :]
             self.windows[0] -= len(piece)
             self.windows[number] -= len(piece)
@@ -154,6 +169,20 @@ class Connection:
             one = struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", number) + payload
             for _ in range(0, count, 100):
                 self.raw(one * 100)
+        elif name == "streams":
+            count, fields, end, kind, flags, payload, settled = args
+            head, payload = b"".join(literal(*field) for field in fields), bytes.fromhex(payload)
+            for number in range(1, 2 * count, 2):
+                if self.closed:
+                    break
+                self.frame(1, 4 | int(end), number, head)
+                if settled:
+                    self.settle()
+                self.frame(kind, flags, number, payload)
+        elif name == "fill":
+            self.send_body(args[0], bytes(args[1]), False, 1)
+        elif name == "settle":
+            self.settle()
         elif name == "reset":
             self.frame(3, 0, args[0], struct.pack(">I", args[1]))
         elif name == "status":
@@ -180,7 +209,7 @@ class Connection:
             }
             for number, stream in self.streams.items()
         }
-        return {"streams": streams, "goaway": self.goaway, "closed": self.closed, "settings": self.server}
+        return {"streams": streams, "goaway": self.goaway, "closed": self.closed, "settings": self.server, "sent": self.sent}
 
 
 def play(port, steps):

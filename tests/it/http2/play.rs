@@ -1,12 +1,13 @@
 //! The player of frames, as tests use it.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::tools::{installed, root};
-use crate::support::{TestGateway, within};
+use crate::support::within;
 
 /// One connection: the steps that are played on it. See play.py.
 #[derive(Default)]
@@ -46,12 +47,12 @@ pub(super) fn get<'a>(gateway: &'a str, path: &'a str, authorization: &'a str) -
 }
 
 /// Plays each on a connection of its own; gives what came back on each.
-pub(super) async fn play(gateway: &TestGateway, plays: Vec<Play>) -> Vec<Value> {
+pub(super) async fn play(gateway: SocketAddr, plays: Vec<Play>) -> Vec<Value> {
     let count = plays.len();
     let mut python = installed("python/bin/python3");
     python
         .arg(root().join("tests/it/http2/play.py"))
-        .arg(gateway.address.port().to_string())
+        .arg(gateway.port().to_string())
         .stdin(Stdio::piped());
     let mut child = python.spawn().expect("Python runs");
     let steps: Vec<Value> = plays.into_iter().map(|play| Value::Array(play.0)).collect();
@@ -78,4 +79,10 @@ pub(super) fn stream(told: &Value, number: u32) -> Told {
         reset: stream["reset"].as_u64(),
         body: stream["body"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// The code of the problem that a stream was answered with.
+pub(super) fn code(told: &Value, number: u32) -> String {
+    let problem: Value = serde_json::from_str(&stream(told, number).body).unwrap_or_default();
+    problem["code"].as_str().unwrap_or_default().to_owned()
 }
