@@ -7,3 +7,4 @@ mod floods;
 mod identity;
 mod play;
 mod streams;
+mod websocket;

@@ -1,7 +1,8 @@
 //! Streams and tunnels: what is relayed as it comes, and what ends with its token.
 
+mod clients;
 mod ended;
-mod sockets;
+pub(crate) mod sockets;
 mod support;
 mod tunnels;
 mod upgrades;

@@ -14,23 +14,23 @@ use crate::support::upstream::{Aborting, each};
 use crate::support::{Conversation, TestGateway, within};
 
 /// A key, which is any 16 bytes.
-pub(super) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// An upstream that answers each head as it is told and then sends back what it gets.
-pub(super) struct Echo {
-    pub(super) address: SocketAddr,
+pub(crate) struct Echo {
+    pub(crate) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
     _server: Aborting,
 }
 
 impl Echo {
     /// One that grants each upgrade and says `hello` in the same breath.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::answering(|head| format!("{}hello", granted(head))).await
     }
 
     /// One that answers a head with this.
-    pub(super) async fn answering(answer: impl Fn(&str) -> String + Clone + Send + Sync + 'static) -> Self {
+    pub(crate) async fn answering(answer: impl Fn(&str) -> String + Clone + Send + Sync + 'static) -> Self {
         let heads = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&heads);
         let (address, server) = each(move |mut stream| {
@@ -75,12 +75,12 @@ impl Echo {
     }
 
     /// The heads that came.
-    pub(super) fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 
     /// `/ws` relays a `WebSocket`, `/finish` lets them finish, `/plain` relays none; `more` is said of each.
-    pub(super) fn routes(&self, more: &str) -> String {
+    pub(crate) fn routes(&self, more: &str) -> String {
         let ws = format!("upstream = \"app\"\nupgrades = [\"websocket\"]\n{more}\n");
         format!(
             "[upstreams.app]\nservers = [\"http://{}\"]\n\
@@ -93,7 +93,7 @@ impl Echo {
 }
 
 /// The answer that grants the upgrade that a head asks for.
-pub(super) fn granted(head: &str) -> String {
+pub(crate) fn granted(head: &str) -> String {
     let key = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
@@ -107,7 +107,7 @@ pub(super) fn granted(head: &str) -> String {
 }
 
 /// A handshake for this path. `more` are header lines.
-pub(super) fn handshake(gateway: &TestGateway, path: &str, token: &str, more: &str) -> String {
+pub(crate) fn handshake(gateway: &TestGateway, path: &str, token: &str, more: &str) -> String {
     let raw = format!(
         "GET {path} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer TOKEN\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
@@ -116,19 +116,19 @@ pub(super) fn handshake(gateway: &TestGateway, path: &str, token: &str, more: &s
 }
 
 /// A client's end of a tunnel.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     seen: Vec<u8>,
 }
 
 impl Socket {
     /// Opens a tunnel to an [`Echo`].
-    pub(super) async fn open(gateway: &TestGateway, path: &str, token: &str) -> Self {
+    pub(crate) async fn open(gateway: &TestGateway, path: &str, token: &str) -> Self {
         Self::send_first(gateway, &handshake(gateway, path, token, "")).await
     }
 
     /// The same, with these bytes.
-    pub(super) async fn send_first(gateway: &TestGateway, bytes: &str) -> Self {
+    pub(crate) async fn send_first(gateway: &TestGateway, bytes: &str) -> Self {
         let stream = TcpStream::connect(gateway.address).await.expect("the gateway listens");
         let mut socket = Self {
             stream,
@@ -140,17 +140,17 @@ impl Socket {
         socket
     }
 
-    pub(super) async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         within("send", self.stream.write_all(bytes)).await.expect("it is open");
     }
 
     /// Sends something and waits for it to come back.
-    pub(super) async fn echoes(&mut self, text: &str) {
+    pub(crate) async fn echoes(&mut self, text: &str) {
         self.send(text.as_bytes()).await;
         self.sees(text).await;
     }
 
-    pub(super) async fn sees(&mut self, text: &str) {
+    pub(crate) async fn sees(&mut self, text: &str) {
         while !contains(&self.seen, text.as_bytes()) {
             let read = within("more bytes", self.stream.read_buf(&mut self.seen)).await;
             assert!(matches!(read, Ok(n) if n > 0), "no {text:?}: {}", self.text());
@@ -158,12 +158,12 @@ impl Socket {
     }
 
     /// Ends our direction alone.
-    pub(super) async fn end(&mut self) {
+    pub(crate) async fn end(&mut self) {
         self.stream.shutdown().await.expect("it is open");
     }
 
     /// All that came after `hello`, once nothing more comes.
-    pub(super) async fn until_end(mut self) -> Vec<u8> {
+    pub(crate) async fn until_end(mut self) -> Vec<u8> {
         while matches!(within("an end", self.stream.read_buf(&mut self.seen)).await, Ok(n) if n > 0) {}
         let at = self.seen.windows(5).position(|window| window == b"hello");
         self.seen.split_off(at.expect("it was opened") + 5)
@@ -175,7 +175,7 @@ impl Socket {
 }
 
 /// Sends a handshake as it is and gives the status and code of the answer, which is no upgrade.
-pub(super) async fn refusal(gateway: &TestGateway, bytes: &str) -> (u16, String) {
+pub(crate) async fn refusal(gateway: &TestGateway, bytes: &str) -> (u16, String) {
     let mut conversation = Conversation::open(gateway.address).await;
     conversation.send(bytes).await;
     let answer = conversation.answer().await;

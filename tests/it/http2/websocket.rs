@@ -1,0 +1,76 @@
+//! `WebSocket` over HTTP/2: extended CONNECT (RFC 8441), to an upstream that knows of HTTP/1.1 alone.
+
+use serde_json::json;
+
+use super::play::{Play, play, stream};
+use crate::streams::sockets::{Echo, granted};
+use crate::support::{Account, TestGateway};
+
+/// The fields of a handshake.
+fn handshake<'a>(authority: &'a str, path: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", authority),
+        (":path", path),
+        ("sec-websocket-version", "13"),
+        ("authorization", authorization),
+    ]
+}
+
+#[tokio::test]
+async fn an_extended_connect_becomes_an_upgrade() {
+    let echo = Echo::start().await;
+    let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{}", echo.routes(""))).await;
+    let user = Account::sign_up(&gateway).await;
+    let (authority, bearer) = (gateway.address.to_string(), user.bearer());
+    let tunnel = |path, authorization| {
+        Play::default()
+            .step(json!(["headers", 1, handshake(&authority, path, authorization), false]))
+            .step(json!(["status", 1]))
+            .step(json!(["data", 1, " and back", true]))
+            .step(json!(["end", 1]))
+    };
+    let plain = vec![(":method", "CONNECT"), (":authority", authority.as_str())];
+    let plays = vec![
+        tunnel("/ws", &bearer),
+        tunnel("/ws", "Bearer x.y.z"),
+        tunnel("/plain", &bearer),
+        Play::request(&plain),
+    ];
+    let told = play(&gateway, plays).await;
+    let first = stream(&told[0], 1);
+    assert_eq!((first.status, first.body.as_str()), (Some(200), "hello and back"));
+    assert_eq!(stream(&told[1], 1).status, Some(401));
+    assert_eq!(stream(&told[2], 1).status, Some(400));
+    assert!(
+        stream(&told[3], 1).status.is_none_or(|status| status == 405),
+        "{:?}",
+        told[3]
+    );
+
+    let head = echo.heads().remove(0).to_ascii_lowercase();
+    assert!(head.starts_with("get /ws http/1.1\r\n"), "{head}");
+    for line in ["upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} in {head}");
+    }
+    assert!(
+        head.contains("\r\nsec-websocket-key: ") && head.contains(&user.id),
+        "{head}"
+    );
+    assert_eq!(echo.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_to_another_key_than_ours_is_502() {
+    let echo = Echo::answering(|_| granted("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")).await;
+    let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{}", echo.routes(""))).await;
+    let user = Account::sign_up(&gateway).await;
+    let (authority, bearer) = (gateway.address.to_string(), user.bearer());
+    let open = Play::default()
+        .step(json!(["headers", 1, handshake(&authority, "/ws", &bearer), false]))
+        .step(json!(["status", 1]));
+    let told = play(&gateway, vec![open]).await;
+    assert_eq!(stream(&told[0], 1).status, Some(502));
+}
