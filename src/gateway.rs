@@ -27,7 +27,7 @@ pub use owned::Owned;
 use crate::config::Config;
 use crate::limiter::{Client, Limiter};
 use crate::metrics::Metrics;
-use crate::problem::Problem;
+use crate::problem::{Problem, is_grpc};
 use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace, rate_limited};
 use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
@@ -169,6 +169,7 @@ impl Gateway {
         };
         let has_body = !incoming.is_end_stream();
         let version = parts.version;
+        let grpc = is_grpc(version, &parts.headers);
         let mut record = Record::new(
             Arc::clone(&self.metrics),
             moment.started,
@@ -194,7 +195,8 @@ impl Gateway {
             Err(problem) => {
                 self.metrics.problem(problem.code());
                 record.problem(problem.code());
-                problem.render().map(body::Kind::whole)
+                let rendered = if grpc { problem.render_grpc() } else { problem.render() };
+                rendered.map(body::Kind::whole)
             }
         };
         if version < Version::HTTP_2 && record.body_is_unread() {

@@ -4,6 +4,7 @@
 //! gateway makes itself because of an error carries [`GATEWAY_ERROR`] with the code, which no upstream can set.
 
 mod code;
+mod grpc;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 pub use code::Code;
+pub use grpc::is_grpc;
 
 /// The response header that tells the gateway's own errors from the upstream's: its value is the [`Code`].
 pub const GATEWAY_ERROR: HeaderName = HeaderName::from_static("x-doorward-error");

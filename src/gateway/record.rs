@@ -102,7 +102,8 @@ impl Record {
     }
 
     pub(super) fn status(&mut self, status: StatusCode) {
-        self.status = status;
+        // To a client of gRPC, every answer has the status 200.
+        self.status = self.code.map_or(status, Code::status);
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {

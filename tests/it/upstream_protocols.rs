@@ -1,6 +1,7 @@
 //! Upstreams that speak HTTP/2 or TLS, and those that break either.
 
 mod certificates;
+mod grpc;
 mod http2;
 mod http2_faults;
 mod python;
