@@ -39,7 +39,7 @@ async fn an_extended_connect_becomes_an_upgrade() {
         tunnel("/plain", &bearer),
         Play::request(&plain),
     ];
-    let told = play(&gateway, plays).await;
+    let told = play(gateway.address, plays).await;
     let first = stream(&told[0], 1);
     assert_eq!((first.status, first.body.as_str()), (Some(200), "hello and back"));
     assert_eq!(stream(&told[1], 1).status, Some(401));
@@ -71,6 +71,6 @@ async fn an_answer_to_another_key_than_ours_is_502() {
     let open = Play::default()
         .step(json!(["headers", 1, handshake(&authority, "/ws", &bearer), false]))
         .step(json!(["status", 1]));
-    let told = play(&gateway, vec![open]).await;
+    let told = play(gateway.address, vec![open]).await;
     assert_eq!(stream(&told[0], 1).status, Some(502));
 }
