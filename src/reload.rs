@@ -4,10 +4,12 @@
 //! is taken. [`Reloads`] remembers, for readiness and metrics, what is in force and why the last change was refused.
 
 mod fixed;
+mod watch;
 
 use std::sync::{Mutex, PoisonError};
 
 pub use fixed::needs_restart;
+pub use watch::Watch;
 
 use crate::time::Timestamp;
 

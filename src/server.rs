@@ -21,6 +21,7 @@ mod patient;
 mod prepare;
 mod private;
 mod proxy_protocol;
+mod pulse;
 mod replace;
 mod room;
 mod sniff;
@@ -53,6 +54,7 @@ pub use inherit::Inherited;
 use listeners::Listeners;
 use prepare::Rooms;
 use private::Private;
+pub use pulse::Pulse;
 use worker::{Order, Shared};
 
 /// Why a gateway did not start.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +141,13 @@ fn system_now() -> Timestamp {
 #[must_use]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Microseconds on the monotonic clock of the system (`CLOCK_MONOTONIC`), which other processes read as well.
+#[must_use]
+pub fn monotonic_micros() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000)
 }
 
 #[cfg(test)]

@@ -2,28 +2,35 @@
 //! its configuration again.
 
 mod announce;
+mod notify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::announce::Announcement;
+use self::notify::Manager;
 use super::failure::Failure;
 use super::globals::Globals;
 use super::logging;
-use crate::config::{self, Config};
-use crate::server::{self, Inherited, Running};
+use crate::config::{self, Config, Loaded};
+use crate::reload::Watch;
+use crate::server::{self, Inherited, Pulse, Running};
 use crate::time::Clock;
 
 pub(super) fn run(globals: &Globals) -> Result<(), Failure> {
-    let config = globals.load()?.config;
+    let Loaded { config, files, .. } = globals.load()?;
     let style = logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("doorward-main")
         .build()
         .context("cannot start the async runtime")?;
-    let result = runtime.block_on(serve(config, globals, style));
+    let result = runtime.block_on(serve(config, files, globals, style));
     // After a second signal work may be left that would keep the runtime waiting.
     runtime.shutdown_background();
     result
@@ -44,11 +51,14 @@ fn raise_open_files() {
     }
 }
 
-async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Result<(), Failure> {
+async fn serve(config: Config, files: Vec<PathBuf>, globals: &Globals, style: logging::Style) -> Result<(), Failure> {
     // From here on a signal stops the gateway in order, also while it starts.
     let mut signals = Signals::listen()?;
     raise_open_files();
     let inherited = Inherited::from_service_manager().context("a socket that was passed can't be used")?;
+    let manager = Arc::new(Manager::from_environment()?);
+    let mut watch = Watch::new();
+    watch.follow(config.server.watch, files).await;
     let announcement = Announcement::new(&config, globals);
     let mut running = tokio::select! {
         biased;
@@ -60,12 +70,21 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
     };
     announcement.print(&running.doors(), running.admin_address(), style);
 
-    let name = serve_until_stopped(&mut running, &mut signals, globals).await;
+    manager.ready(1);
+    let draining = Arc::new(AtomicBool::new(false));
+    let living = live(Arc::clone(&manager), running.pulse(), Arc::clone(&draining));
+    let living = tokio::spawn(living);
+
+    let name = serve_until_stopped(&mut running, &mut signals, &mut watch, globals, &manager).await;
+    draining.store(true, Ordering::Relaxed);
+    if !running.is_taken_over() {
+        manager.stopping();
+    }
     tracing::info!(
         signal = name,
         "draining: requests in flight may finish; a second signal ends them"
     );
-    tokio::select! {
+    let result = tokio::select! {
         finished = running.drain() => {
             if finished {
                 tracing::info!("stopped");
@@ -78,37 +97,77 @@ async fn serve(config: Config, globals: &Globals, style: logging::Style) -> Resu
             tracing::warn!(signal = name, "stopped at once: requests in flight were cut off");
             Err(Failure::Reported)
         }
-    }
+    };
+    living.abort();
+    result
 }
 
-/// Reloads when asked to, until a signal says to stop, and names that one.
-async fn serve_until_stopped(running: &mut Running, signals: &mut Signals, globals: &Globals) -> &'static str {
+/// Reloads when asked to, until it is time to stop, and says why it is.
+async fn serve_until_stopped(
+    running: &mut Running,
+    signals: &mut Signals,
+    watch: &mut Watch,
+    globals: &Globals,
+    manager: &Manager,
+) -> &'static str {
     loop {
         tokio::select! {
             biased;
             name = signals.stop.next() => return name,
-            () = running.until_taken_over() => return "none, another process took over",
+            () = running.until_taken_over() => {
+                manager.relieved();
+                return "none: another process took over";
+            }
             _ = signals.reload.recv() => {}
+            () = watch.changed() => tracing::info!("the configuration, or a file that it names, has changed"),
         }
-        tracing::debug!("the configuration is read again");
+        manager.reloading();
         // Given up for a signal to stop, a reload has changed nothing.
         tokio::select! {
             biased;
             name = signals.stop.next() => return name,
-            () = reload(running, globals) => {}
+            taken = reload(running, watch, globals) => match taken {
+                Some(generation) => manager.ready(generation),
+                None => manager.refused(),
+            }
         }
     }
 }
 
-/// Reads the configuration as it was read at the start, and puts it in force if it can be.
-async fn reload(running: &mut Running, globals: &Globals) {
-    let sources = globals.sources();
-    match tokio::task::spawn_blocking(move || config::load(&sources)).await {
-        Ok(loaded) => {
-            // What became of it is in the log already.
-            let _ = running.reload(loaded.map(|loaded| loaded.config)).await;
+/// Reads the configuration as it was read at the start, and puts it in force if it can be: gives its generation then. What
+/// became of it is in the log.
+async fn reload(running: &mut Running, watch: &mut Watch, globals: &Globals) -> Option<u64> {
+    let load = || {
+        let sources = globals.sources();
+        tokio::task::spawn_blocking(move || config::load(&sources))
+    };
+    let mut loaded = load().await;
+    // Files that are watched from now on are read again, after the first look at them: a change that comes later is noticed.
+    if let Ok(Ok(Loaded { config, files, .. })) = &loaded
+        && watch.follow(config.server.watch, files.clone()).await
+    {
+        loaded = load().await;
+    }
+    match loaded {
+        Ok(loaded) => running.reload(loaded.map(|loaded| loaded.config)).await.ok(),
+        Err(error) => {
+            tracing::error!(%error, "the configuration can't be read again");
+            None
         }
-        Err(error) => tracing::error!(%error, "the configuration can't be read again"),
+    }
+}
+
+/// Gives the service manager the signs of life that it wants, for as long as all workers do: a gateway of which a part hangs
+/// is started again. While it drains they finish and are not asked.
+async fn live(manager: Arc<Manager>, pulse: Pulse, draining: Arc<AtomicBool>) {
+    let Some(every) = manager.sign_of_life() else { return };
+    loop {
+        if draining.load(Ordering::Relaxed) || pulse.beats(every).await || draining.load(Ordering::Relaxed) {
+            manager.alive();
+        } else {
+            tracing::error!("a worker does not answer: the service manager gets no sign of life");
+        }
+        tokio::time::sleep(every / 2).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the sources of a configuration to a valid one.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use figment::value::Value;
@@ -48,6 +49,8 @@ pub struct Loaded {
     pub config: typed::Config,
     /// Every setting with its origin, secrets masked.
     pub effective: Vec<Setting>,
+    /// The files that were read for it, or are read by what it configures: the config file, secrets, authorities.
+    pub files: Vec<PathBuf>,
 }
 
 /// Loads a configuration, or says all that is wrong with it.
@@ -55,7 +58,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let name = sources.file.display().to_string();
     let base = sources.file.parent().unwrap_or_else(|| Path::new(""));
     match std::fs::read(&sources.file) {
-        Ok(bytes) => evaluate(name, bytes, base, &sources.environment, &sources.set),
+        Ok(bytes) => {
+            let mut loaded = evaluate(name, bytes, base, &sources.environment, &sources.set)?;
+            loaded.files.insert(0, sources.file.clone());
+            Ok(loaded)
+        }
         Err(error) => {
             let mut report = Report::default();
             report.add(
@@ -106,6 +113,7 @@ fn evaluate(
         return Err(report.finish(&mut document));
     };
     let merged = layers::merge(layers);
+    let files = RefCell::default();
     let config = match Value::from(merged.values.clone()).deserialize::<raw::Config>() {
         Ok(raw) => validate::config(
             &raw,
@@ -114,6 +122,7 @@ fn evaluate(
                 merged: &merged,
                 document: &document,
                 base,
+                files: &files,
             },
         ),
         Err(error) => {
@@ -127,6 +136,7 @@ fn evaluate(
         Some(config) if report.is_empty() => Ok(Loaded {
             effective: show::effective(&merged, &config, &document),
             config,
+            files: files.into_inner(),
         }),
         Some(_) | None => {
             if report.is_empty() {

@@ -19,6 +19,7 @@ mod tokens;
 mod upstream_tls;
 mod upstreams;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -81,6 +82,8 @@ pub(super) struct Check<'a> {
     pub(super) document: &'a Document,
     /// What relative paths in the file are relative to.
     pub(super) base: &'a Path,
+    /// The files that the configuration names, but for those that only a restart reads.
+    pub(super) files: &'a RefCell<Vec<PathBuf>>,
 }
 
 impl Check<'_> {
@@ -119,10 +122,14 @@ impl Check<'_> {
     /// The path that `key` names: relative to the file where the file or a default says it, else to the working
     /// directory.
     fn path(&self, key: &str, text: &str) -> PathBuf {
-        match self.merged.said(key) {
+        let path = match self.merged.said(key) {
             Some(Place::File(_) | Place::Nowhere) | None => self.base.join(text),
             Some(Place::Environment { .. } | Place::CommandLine { .. }) => PathBuf::from(text),
+        };
+        if key.ends_with("_file") && key != "keys.master_key_file" {
+            self.files.borrow_mut().push(path.clone());
         }
+        path
     }
 
     /// The line of the file that the value of `key` stands in; 0 where it stands in none.

@@ -287,6 +287,12 @@ impl Running {
         }
     }
 
+    /// Whether another process serves in place of this one.
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        self.offer.as_ref().is_some_and(|offer| !offer.taken().is_empty())
+    }
+
     /// Waits until another process has taken over: it is time to [drain](Running::drain).
     pub async fn until_taken_over(&self) {
         match &self.offer {

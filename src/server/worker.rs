@@ -66,6 +66,8 @@ pub(super) enum Order {
     Close(u64),
     /// Accept no more from the listener with this id: another process goes on with its sockets.
     Leave(u64),
+    /// Say that you live.
+    Answer(oneshot::Sender<()>),
 }
 
 /// Serves until told to stop; returns when all connections are closed.
@@ -148,6 +150,8 @@ impl Doors {
                 }
             }
             Order::Close(id) => self.end(id, End::Close),
+            // Nobody waits for it any more where it can't be sent.
+            Order::Answer(to) => drop(to.send(())),
             Order::Leave(id) => self.end(id, End::Leave),
         }
     }

@@ -4,6 +4,8 @@ mod handover;
 mod listeners;
 mod load;
 mod refused;
+mod supervised;
 mod swap;
 mod tokens;
 mod under_load;
+mod watched;

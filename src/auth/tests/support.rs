@@ -235,6 +235,7 @@ fn config(directory: &TempDir) -> Config {
         tls: config::Tls::default(),
         server: config::Server {
             handover: None,
+            watch: None,
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             trusted_proxies: Vec::new(),
             workers: 1,

@@ -37,6 +37,12 @@ pub(super) static SERVER: &[Key] = &[
         "Where this gateway offers its listening sockets to the one of the same user that is started to take over, which finds them there.",
     ),
     key(
+        "server.watch",
+        Duration(ms(10), HOUR),
+        Unset,
+        "How often the configuration and the files that it names are looked at; a change that two looks agree on is taken as SIGHUP would. Without this, SIGHUP alone does.",
+    ),
+    key(
         "server.max_header_bytes",
         Size(KIB, MIB),
         Value("\"64KiB\""),

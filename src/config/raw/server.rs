@@ -13,6 +13,8 @@ pub(in crate::config) struct Server {
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) drain: Duration,
     pub(in crate::config) handover: Option<String>,
+    #[serde(default, deserialize_with = "units::optional_duration")]
+    pub(in crate::config) watch: Option<Duration>,
     #[serde(deserialize_with = "units::size")]
     pub(in crate::config) max_header_bytes: u64,
     pub(in crate::config) max_headers: usize,

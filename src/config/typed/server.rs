@@ -20,6 +20,8 @@ pub struct Server {
     pub drain: Duration,
     /// The Unix socket at which the listening sockets are offered to the process that takes over; `None`: they are not.
     pub handover: Option<PathBuf>,
+    /// How often the configuration and the files that it names are looked at (10 ms to 1 h); `None`: they are not.
+    pub watch: Option<Duration>,
     /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).
     pub max_header_bytes: usize,
     /// The most header lines in a request (default 100; 1 to 1000).

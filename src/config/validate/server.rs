@@ -28,6 +28,7 @@ pub(super) fn server(raw: &raw::Server, tls: &raw::Tls, check: &mut Check<'_>) -
         trusted_proxies: trusted_proxies?,
         workers: raw.workers.unwrap_or_else(cores),
         drain: raw.drain,
+        watch: raw.watch,
         handover: raw.handover.as_ref().map(|path| check.path("server.handover", path)),
         max_header_bytes: usize::try_from(raw.max_header_bytes).ok()?,
         max_headers: raw.max_headers,

@@ -15,7 +15,7 @@ use super::gateway::complete;
 use super::{DEADLINE, eventually, when, within};
 
 /// A command that runs the binary with this soft limit on open files.
-fn doorward_with_open_files(limit: u32) -> Command {
+pub(crate) fn doorward_with_open_files(limit: u32) -> Command {
     let mut command = Command::new("sh");
     // A write beyond the largest file that is allowed fails, as on a full disk, and does not end the process.
     let script = format!("trap '' XFSZ; ulimit -Sn {limit} && exec \"$0\" \"$@\"");

@@ -43,6 +43,7 @@ pub(super) const ROWS: &[Row] = &[
         &["0", "1025", "-1", "\"3\"", "1.0"],
     ),
     row("server.drain", "\"2s\"", "drain: 2s", DURATION),
+    row("server.watch", "\"2s\"", "watch: Some(2s)", DURATION),
     row("server.handover", "\"h\"", "handover: Some(\"/base/h\")", TEXT),
     row(
         "server.max_header_bytes",
