@@ -3,6 +3,7 @@
 //! [`Snapshot`] is all that a request needs; it is loaded once per request, so that a reload swaps everything at once.
 
 mod body;
+mod departure;
 mod owned;
 mod record;
 mod redirect;
@@ -15,13 +16,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, Version};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
 pub use body::Body;
 use body::Read;
+use departure::Departure;
 pub use owned::Owned;
 
 use crate::config::Config;
@@ -29,8 +31,10 @@ use crate::limiter::{Client, Limiter};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, is_grpc};
 use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace, rate_limited};
+use crate::rules::cors::{Cors, preflight_for};
 use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
+use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, monotonic};
 use crate::token::Tokens;
 use crate::upstream::{Pools, Upstream, UpstreamError, Upstreams};
@@ -61,6 +65,13 @@ pub struct Snapshot {
     hsts: Option<HeaderValue>,
     /// Where clients that should come with TLS are sent.
     redirect_port: u16,
+    /// Which pages may read the answers of our own endpoints, where any may.
+    auth_cors: Option<Cors>,
+    security_headers: bool,
+    /// What becomes of the traces that clients name.
+    trace: TraceMode,
+    /// Whether anything is done for pages of other origins, so that theirs are told apart.
+    cors: bool,
 }
 
 /// The gateway, shared by all workers.
@@ -107,6 +118,10 @@ impl Snapshot {
             log_access: config.log.access,
             hsts: config.tls.hsts.clone(),
             redirect_port: config.tls.redirect_port,
+            auth_cors: config.auth.cors.clone(),
+            security_headers: config.server.security_headers,
+            trace: config.server.trace,
+            cors: config.auth.cors.is_some() || config.routes.iter().any(|route| route.edge.cors.is_some()),
         })
     }
 }
@@ -155,17 +170,18 @@ impl Gateway {
             started: monotonic(),
         };
         let snapshot = self.snapshot.load_full();
-        let (parts, incoming) = request.into_parts();
+        let (mut parts, incoming) = request.into_parts();
+        let span = trace_context::settle(&mut parts.headers, snapshot.trace, begin_trace);
         let trusted = snapshot.trusted.iter().any(|net| net.contains(&peer.address));
-        let caller = Caller {
-            peer: Arc::clone(peer),
-            trusted,
-            request_id: self.ids.keep_or_make(parts.headers.get(X_REQUEST_ID)),
-        };
         let client = if trusted {
             client_address(&parts.headers, peer.address, &snapshot.trusted)
         } else {
             peer.address
+        };
+        let caller = Caller {
+            peer: Arc::clone(peer),
+            trusted,
+            request_id: self.ids.keep_or_make(parts.headers.get(X_REQUEST_ID)),
         };
         let has_body = !incoming.is_end_stream();
         let version = parts.version;
@@ -179,6 +195,8 @@ impl Gateway {
             snapshot.log_access,
             has_body,
         );
+        record.part_of(span);
+        let mut departure = Departure::default();
         let answer = if let Some(problem) = refused {
             Err(problem)
         } else {
@@ -188,8 +206,11 @@ impl Gateway {
                 moment,
                 pools,
             };
-            snapshot.dispatch(parts, incoming, place, &mut record).await
+            snapshot
+                .dispatch(parts, incoming, place, &mut record, &mut departure)
+                .await
         };
+        let is_error = answer.is_err();
         let mut response = match answer {
             Ok(response) => response,
             Err(problem) => {
@@ -199,6 +220,7 @@ impl Gateway {
                 rendered.map(body::Kind::whole)
             }
         };
+        departure.apply(&mut response, is_error);
         if version < Version::HTTP_2 && record.body_is_unread() {
             // The connection can't be used again, and the client must know before it sends its next request. With HTTP/2,
             // only the stream ends.
@@ -218,12 +240,13 @@ impl Gateway {
 }
 
 impl Snapshot {
-    async fn dispatch(
-        &self,
+    async fn dispatch<'a>(
+        &'a self,
         parts: Parts,
         incoming: Incoming,
         place: Place<'_>,
         record: &mut Record,
+        departure: &mut Departure<'a>,
     ) -> Result<Response<body::Kind>, Problem> {
         let Place {
             caller,
@@ -239,11 +262,19 @@ impl Snapshot {
             record.label(Some(Arc::from("redirect")));
             return redirect::to_https(&target, &uri, self.redirect_port);
         }
+        if self.cors {
+            departure.from(&parts.headers);
+        }
         if self.owned.claims(target.path()) {
             if let Some(verify) = self.verify.as_ref().filter(|verify| verify.is_at(target.path())) {
                 return self.verify(verify, parts, place, record).await;
             }
             record.label(Some(self.owned.label(target.path())));
+            let preflight = self.auth_cors.is_some() && preflight_for(&parts.method, &parts.headers).is_some();
+            departure.of_endpoint(self.auth_cors.as_ref(), self.security_headers, preflight);
+            if preflight {
+                return Ok(no_content());
+            }
             let mut standings = Vec::new();
             if !self.owned_limits.is_empty() {
                 let client = Client {
@@ -270,6 +301,9 @@ impl Snapshot {
         };
         let answer = self.proxy.handle(parts, incoming, &exchange, &mut trace).await;
         record.label(trace.route.and_then(|route| self.labels.get(route)).cloned());
+        if let Some(edge) = trace.route.and_then(|route| self.proxy.edge(route)) {
+            departure.of_route(edge, trace.preflight);
+        }
         let upstream = trace.upstream.and_then(|index| self.upstreams.get(index));
         record.traced(trace, upstream.map(Upstream::name));
         match answer {
@@ -287,6 +321,19 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// A trace that begins here.
+fn begin_trace() -> HeaderValue {
+    let (trace, span) = (uuid::Uuid::new_v4().as_u128(), uuid::Uuid::new_v4().as_u64_pair().1);
+    trace_context::begin(trace, span)
+}
+
+/// The answer to a preflight, before what pages may do is said.
+fn no_content() -> Response<body::Kind> {
+    let mut response = Response::new(body::Kind::whole(bytes::Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 /// What metrics and logs call a route: its host, if it asks for one, and its path as written.

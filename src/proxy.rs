@@ -141,6 +141,9 @@ impl Proxy {
             pools,
             ..
         } = *exchange;
+        if let Some(answer) = self.preflight(&parts, target, trace) {
+            return Ok(answer);
+        }
         let method = upgrade::matched_method(&parts).clone();
         let Authorized {
             route,
@@ -171,6 +174,7 @@ impl Proxy {
             &forwarding,
             self.forward_token,
         );
+        route.edge.request_headers.apply(&mut parts.headers);
         edge::set_host(&mut parts.headers, &route.edge.upstream_host);
         if let (Some(token), Some(audience)) = (&token, &route.assert_to)
             && let Some(assertion) = self.tokens.assert(&permit, token, audience, moment.now)?

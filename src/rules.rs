@@ -7,6 +7,7 @@
 
 pub mod bearer;
 pub mod claim_path;
+pub mod cors;
 pub mod gcra;
 pub mod headers;
 pub mod host;
@@ -17,3 +18,5 @@ pub mod proxy_protocol;
 pub mod redirect;
 pub mod rewrite;
 pub mod route;
+pub mod security;
+pub mod trace_context;

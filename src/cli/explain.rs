@@ -2,6 +2,7 @@
 //!
 //! Nothing is sent or opened: the same pure code that decides about a request is asked here.
 
+mod edges;
 mod target;
 mod who;
 
@@ -17,7 +18,7 @@ use self::who::Who;
 use super::failure::Failure;
 use super::globals::Globals;
 use super::{describe, logging};
-use crate::config::{Config, Route, UpstreamHost};
+use crate::config::{Config, Route};
 use crate::id::Identity;
 use crate::problem::Code;
 use crate::rules::headers::{Forwarding, IdentityHeaders, rewrite_request};
@@ -89,6 +90,7 @@ pub(super) fn run(args: &Args, globals: &Globals, out: &mut dyn Write) -> Result
         }
         Found::None => return refusal(out, Code::NotFound, "no route matches"),
     };
+    edges::print_maintenance(&route.edge, out)?;
     match decide(&route.access, who.as_ref()) {
         Ok(permit) => {
             let passes = if permit.identity().is_some() {
@@ -196,15 +198,7 @@ fn print_forwarded(
         request_id: &HeaderValue::from_static("(made for each request)"),
     };
     rewrite_request(&mut headers, &names, permit, &forwarding, config.identity.forward_token);
-    match &route.edge.upstream_host {
-        UpstreamHost::Client => {}
-        UpstreamHost::Server => {
-            headers.insert(header::HOST, HeaderValue::from_static("(that of the server)"));
-        }
-        UpstreamHost::Named(host) => {
-            headers.insert(header::HOST, host.clone());
-        }
-    }
+    edges::change_request(&route.edge, &mut headers);
     if route.assertion && permit.identity().is_some() {
         let assertion = format!("(a signed JWT for the audience {})", describe::upstream(config, route));
         names.set_assertion(&mut headers, assertion.into());
@@ -212,5 +206,5 @@ fn print_forwarded(
     for (name, value) in &headers {
         writeln!(out, "          {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
     }
-    Ok(())
+    Ok(edges::print_answer(&route.edge, out)?)
 }

@@ -55,6 +55,8 @@ pub(super) enum Kind {
     List(&'static str),
     /// A table of strings, whole numbers and booleans.
     Claims,
+    /// A table of strings: header names and their values.
+    Headers,
 }
 
 /// What a key is when nobody says.
@@ -218,7 +220,7 @@ impl Kind {
             }
             Self::Size(min, max) => format!("size, {} to {}", units::show_size(*min), units::show_size(*max)),
             Self::Limit => format!("size, or `\"{}\"`", units::UNLIMITED),
-            Self::Text(_) | Self::List(_) | Self::Claims => self.allowed(),
+            Self::Text(_) | Self::List(_) | Self::Claims | Self::Headers => self.allowed(),
         }
     }
 
@@ -247,6 +249,7 @@ impl Kind {
                     .to_owned()
             }
             Self::List(what) => format!("{what}; one, or a list of them"),
+            Self::Headers => "a table of header names and their values, such as { X-Env = \"prod\" }".to_owned(),
             Self::Claims => "a table of strings, whole numbers and booleans, such as { tenant = \"acme\" }".to_owned(),
         }
     }

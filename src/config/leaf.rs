@@ -37,7 +37,7 @@ pub(super) fn check(key: &Key, path: &str, node: &Node, report: &mut Report) -> 
         }
         (Kind::List(_), Data::Text(text)) => Some(Value::from(vec![text.as_str()])),
         (Kind::List(_), Data::Array(items)) => return list(key, path, items, report),
-        (Kind::Claims, Data::Table(entries)) => return claims(key, path, entries, report),
+        (Kind::Claims | Kind::Headers, Data::Table(entries)) => return claims(key, path, entries, report),
         _ => None,
     };
     if value.is_none() {
@@ -95,15 +95,20 @@ fn claims(key: &Key, path: &str, entries: &[(String, Node)], report: &mut Report
     let mut claims = Dict::new();
     for (name, node) in entries {
         let value = match &node.data {
-            Data::Bool(value) => Some(Value::from(*value)),
             Data::Text(text) => Some(Value::from(text.as_str())),
+            Data::Bool(_) | Data::Integer(_) if matches!(key.kind, Kind::Headers) => None,
+            Data::Bool(value) => Some(Value::from(*value)),
             Data::Integer(number) => i64::try_from(*number).ok().map(Value::from),
             Data::Float | Data::Datetime | Data::Array(_) | Data::Table(_) => None,
         };
         if let Some(value) = value {
             claims.insert(name.clone(), value);
         } else {
-            let complaint = Complaint::new("not a value that a claim can be compared with");
+            let complaint = Complaint::new(if matches!(key.kind, Kind::Headers) {
+                "not a string"
+            } else {
+                "not a value that a claim can be compared with"
+            });
             report.add(&node.place, &format!("{path}.{name}"), explain(complaint, key, node));
         }
     }

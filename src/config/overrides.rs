@@ -172,7 +172,7 @@ fn read(pattern: &str, path: &str, text: &str, place: &Place, report: &mut Repor
             };
             Some(node(Data::Array(items)))
         }
-        Some(kind @ Kind::Claims) => toml(report, kind.allowed()),
+        Some(kind @ (Kind::Claims | Kind::Headers)) => toml(report, kind.allowed()),
         Some(Kind::Text(_) | Kind::OneOf(_) | Kind::Duration(..) | Kind::Size(..) | Kind::Limit) => {
             Some(Node::text(place, text))
         }

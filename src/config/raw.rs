@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::units;
 use crate::secret::Secret;
 
-pub(super) use edge::Redirect;
+pub(super) use edge::{AuthCors, Cors, HeaderOperations, Maintenance, Redirect};
 pub(super) use http2::Http2;
 pub(super) use limits::{Limit, Limiter};
 pub(super) use route::Route;
@@ -144,6 +144,7 @@ pub(super) struct Auth {
     #[serde(default)]
     pub(super) limits: Vec<String>,
     pub(super) verify: bool,
+    pub(super) cors: AuthCors,
 }
 
 #[derive(Deserialize)]

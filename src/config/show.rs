@@ -130,6 +130,10 @@ fn derived(key: &Key, path: &str, config: &typed::Config) -> Option<String> {
             let index: usize = path.strip_prefix("routes[")?.split(']').next()?.parse().ok()?;
             size(config.routes.get(index)?.max_body)
         }
+        "routes[].security_headers" => {
+            let index: usize = path.strip_prefix("routes[")?.split(']').next()?.parse().ok()?;
+            config.routes.get(index)?.edge.security_headers.to_string()
+        }
         "routes[].assertion" => {
             let index: usize = path.strip_prefix("routes[")?.split(']').next()?.parse().ok()?;
             config.routes.get(index)?.assertion.to_string()

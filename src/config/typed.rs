@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use edge::{Edge, UpstreamHost};
+pub use edge::{Edge, Maintenance, UpstreamHost};
 pub use http2::Http2;
 pub use limits::{Limit, LimitBy, Limiter};
 pub use redis::{Redis, RedisTls, Revocations};
@@ -27,6 +27,7 @@ pub use streams::{OnTokenEnd, Streams};
 pub use tls::{CertificateFiles, ClientAuth, Tls, TlsVersion};
 pub use upstream::{ClientCertificate, Scheme, ServerAddress, Upstream, UpstreamTls, certificate_name};
 
+use crate::rules::cors::Cors;
 use crate::secret::Secret;
 
 pub use algorithm::Algorithm;
@@ -239,6 +240,8 @@ pub struct Auth {
     pub limits: Vec<usize>,
     /// Whether `/auth/verify` answers trusted proxies (default false). Only with [`Server::trusted_proxies`].
     pub verify: bool,
+    /// Which other origins' pages may use the endpoints (default: none).
+    pub cors: Option<Cors>,
 }
 
 /// Who makes accounts.

@@ -3,10 +3,13 @@
 
 mod auth;
 mod clients;
+mod cors;
 mod database_url;
 mod edges;
+mod header_operations;
 mod issuers;
 mod limits;
+mod maintenance;
 mod paths;
 mod redis_url;
 mod revocation;

@@ -17,6 +17,7 @@ use crate::id::Principal;
 use crate::metrics::Metrics;
 use crate::problem::Code;
 use crate::proxy::{Caller, Trace, Traffic, TunnelEnd};
+use crate::rules::trace_context::trace_id;
 use crate::upstream::UpstreamError;
 
 /// One request, told of when dropped.
@@ -28,6 +29,8 @@ pub(super) struct Record {
     uri: Uri,
     client: IpAddr,
     request_id: HeaderValue,
+    /// The `traceparent` of the trace that the request is part of.
+    span: Option<HeaderValue>,
     log: bool,
     has_body: bool,
     /// How far the body of a request to one of our own endpoints has been read.
@@ -61,6 +64,7 @@ impl Record {
             uri: parts.uri.clone(),
             client,
             request_id: caller.request_id.clone(),
+            span: None,
             log,
             has_body,
             own_body: None,
@@ -78,6 +82,11 @@ impl Record {
 
     pub(super) fn label(&mut self, label: Option<Arc<str>>) {
         self.label = label;
+    }
+
+    /// The request is part of the trace that this `traceparent` names.
+    pub(super) fn part_of(&mut self, span: Option<HeaderValue>) {
+        self.span = span;
     }
 
     pub(super) fn traced(&mut self, trace: Trace, upstream: Option<&str>) {
@@ -248,6 +257,7 @@ impl Drop for Record {
                 user = self.trace.identity.as_ref().map(|identity| tracing::field::display(Named(&identity.principal))),
                 upstream = self.upstream.as_deref(),
                 request_id = text(&self.request_id),
+                trace_id = self.span.as_ref().map(trace_id),
                 "request"
             );
         }

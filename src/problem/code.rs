@@ -96,6 +96,8 @@ codes! {
     UpstreamInvalid = "upstream_invalid", BAD_GATEWAY, "Upstream answer not valid";
     /// The queue for password hashing is full.
     Busy = "busy", SERVICE_UNAVAILABLE, "Too busy";
+    /// The operator has closed the route for a while.
+    Maintenance = "maintenance", SERVICE_UNAVAILABLE, "Down for maintenance";
     /// The database did not answer in time.
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Store not available";
     /// Revocations are not known well enough to let anybody in.

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method};
 
-use super::{Exchange, Moment, Proxy, Refused, Route, Target, Trace, upgrade};
+use super::{Exchange, Moment, Proxy, Refused, Route, Target, Trace, edge, upgrade};
 use crate::limiter::{Client, Standing};
 use crate::rules::bearer::{InvalidBearer, bearer_token};
 use crate::rules::policy::{AuthMode, Permit, decide};
@@ -43,11 +43,23 @@ impl Proxy {
         if route.client_certificate && exchange.caller.peer.certificate.is_none() {
             return Err(Refused::ClientCertificate);
         }
-        let token = self.authenticate(route, headers, moment.now).await?;
-        let identity = token.as_ref().map(Accepted::identity);
-        trace.identity = identity.cloned();
-        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
-        client.principal = identity.map(|identity| &identity.principal);
+        let closed = route.edge.maintenance.as_ref();
+        let closed = closed.filter(|closed| !edge::is_let_in(closed, exchange.client));
+        let (token, permit) = match closed {
+            None => self.identify(route, headers, moment.now, trace).await?,
+            Some(closed) => {
+                // Nobody but those who pass learns more than that the route is closed.
+                let refused = Refused::Maintenance(closed.retry_after);
+                if closed.roles.is_empty() {
+                    return Err(refused);
+                }
+                match self.identify(route, headers, moment.now, trace).await {
+                    Ok((token, permit)) if edge::is_one_of(&closed.roles, &permit) => (token, permit),
+                    Ok(_) | Err(_) => return Err(refused),
+                }
+            }
+        };
+        client.principal = token.as_ref().map(|token| &token.identity().principal);
         self.count(&route.user_limits, client, moment, &mut standings)?;
         Ok(Authorized {
             route,
@@ -55,6 +67,21 @@ impl Proxy {
             permit,
             standings,
         })
+    }
+
+    /// Who a request comes from, and whether that suffices.
+    async fn identify(
+        &self,
+        route: &Route,
+        headers: &mut HeaderMap,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(Option<Accepted>, Permit), Refused> {
+        let token = self.authenticate(route, headers, now).await?;
+        let identity = token.as_ref().map(Accepted::identity);
+        trace.identity = identity.cloned();
+        let permit = decide(&route.access, identity).map_err(Refused::Denied)?;
+        Ok((token, permit))
     }
 
     /// Counts the request against these limits.
@@ -72,7 +99,7 @@ impl Proxy {
         counted.map_err(Refused::Limited)
     }
 
-    fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {
+    pub(super) fn find(&self, target: &Target<'_>, method: &Method) -> Result<usize, Refused> {
         match self.table.find(target.host(), target.path(), method) {
             Found::Route(index) => Ok(index),
             Found::MethodNotAllowed(methods) => Err(Refused::Method(methods)),

@@ -35,6 +35,8 @@ pub enum Refused {
     Limited(Exceeded),
     /// The route asks for a certificate, and the client has shown none.
     ClientCertificate,
+    /// The route is closed for this long, as far as its clients are told.
+    Maintenance(Duration),
     /// The client asks for a WebSocket.
     Upgrade,
     /// It asks for an upgrade in a way that no upgrade is asked for.
@@ -92,6 +94,9 @@ impl Refused {
                 Code::ClientCertificateRequired,
                 "this route asks for a client certificate: show one when you connect",
             ),
+            Self::Maintenance(after) => {
+                Problem::new(Code::Maintenance, "this route is closed for a while: try again later").retry_after(*after)
+            }
             Self::BodyTooLarge => {
                 Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
             }

@@ -45,6 +45,8 @@ pub struct Trace {
     pub identity: Option<Arc<Identity>>,
     /// Index of the upstream, once one was asked.
     pub upstream: Option<usize>,
+    /// Whether it is a preflight that the gateway answers itself.
+    pub preflight: bool,
     /// Watches the request body, if there is one.
     pub body: Option<Arc<BodyWatch>>,
 }

@@ -7,6 +7,7 @@ mod forwarded;
 mod hop;
 mod identity;
 mod names;
+mod operations;
 mod trailers;
 mod value;
 
@@ -18,6 +19,7 @@ pub use certificate::CertificateHeaders;
 pub use client::client_address;
 pub use forwarded::Forwarding;
 pub use identity::{IdentityHeaders, InvalidPrefix};
+pub use operations::{InvalidOperation, Operations, Side};
 pub use trailers::clean_trailers;
 pub use value::encode_value;
 

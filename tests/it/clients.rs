@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Child;
 
+use crate::support::browser::browse;
 use crate::support::process::free_address;
 use crate::support::tools::{installed, program, root, stdout_of};
 use crate::support::{Account, DEADLINE, TestGateway, eventually, when};
@@ -216,35 +217,10 @@ async fn wrk_sees_no_error_on_many_connections() {
     );
 }
 
-/// The page at this path as headless Chromium built it, and what Chromium logged.
-async fn browse(gateway: &TestGateway, path: &str) -> (String, String) {
-    let profile = tempfile::tempdir().unwrap();
-    let mut chromium = program("chromium");
-    chromium
-        .args([
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-        ])
-        // Nothing but the gateway can be reached: a page that needed more would be seen to.
-        .args([
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-            "--disable-component-update",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--virtual-time-budget=5000", "--enable-logging=stderr", "--dump-dom"])
-        .arg(gateway.url(path));
-    let output = crate::support::tools::output(chromium).await;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
-}
-
 #[tokio::test]
 async fn a_browser_signs_up_and_reaches_the_backend_from_a_page_behind_the_gateway() {
     let (_nginx, gateway, _user) = before_nginx().await;
-    let (page, log) = browse(&gateway, "/site/").await;
+    let (page, log) = browse(&gateway.url("/site/")).await;
     let seen = page
         .split("<p id=\"seen\">")
         .nth(1)
@@ -260,7 +236,7 @@ async fn a_browser_signs_up_and_reaches_the_backend_from_a_page_behind_the_gatew
 #[tokio::test]
 async fn a_browser_shows_the_documentation_without_asking_anybody_else() {
     let (_nginx, gateway, _user) = before_nginx().await;
-    let (page, log) = browse(&gateway, "/auth/docs").await;
+    let (page, log) = browse(&gateway.url("/auth/docs")).await;
     for path in ["/auth/signup", "/auth/login", "/auth/refresh", "/auth/user"] {
         assert!(
             page.contains(path),

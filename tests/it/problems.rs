@@ -126,6 +126,10 @@ fn routes(upstream: &Upstream) -> String {
         upstream = "app"
         auth = "none"
         client_certificate = true
+        [[routes]]
+        path = "/closed"
+        upstream = "app"
+        maintenance.on = true
         [[issuers]]
         name = "corp"
         issuer = "corp"
@@ -168,6 +172,7 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
         ("forbidden", get("/admin", bearer)),
         ("client_certificate_required", get("/machines", "")),
         ("not_found", get("/nowhere", "")),
+        ("maintenance", get("/closed", "")),
         ("method_not_allowed", get("/open", "").replacen("GET", "PUT", 1)),
         (
             "upgrade_refused",

@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod answer;
+pub(crate) mod browser;
 pub(crate) mod gateway;
 pub(crate) mod idp;
 pub(crate) mod mariadb;

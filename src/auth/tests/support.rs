@@ -257,6 +257,8 @@ fn config(directory: &TempDir) -> Config {
                 ping_interval: Duration::from_secs(30),
             },
             proxy_protocol: config::ProxyProtocol::Off,
+            trace: crate::rules::trace_context::TraceMode::Pass,
+            security_headers: false,
         },
         admin: config::Admin { listen: None },
         store: config::Store {
@@ -305,6 +307,7 @@ fn config(directory: &TempDir) -> Config {
             docs: true,
             limits: Vec::new(),
             verify: false,
+            cors: None,
         },
         identity: config::IdentityHeaders {
             prefix: "x-auth-".to_owned(),

@@ -85,6 +85,19 @@ pub(super) static SERVER: &[Key] = &[
         "How long a client may pause within a body, sending or receiving.",
     ),
     key(
+        "server.trace",
+        OneOf(&["pass", "start", "off"]),
+        Value("\"pass\""),
+        "What becomes of `traceparent` and `tracestate`: `pass` passes valid ones on and drops others, `start` also begins a trace \
+         where there is none, `off` drops all.",
+    ),
+    key(
+        "server.security_headers",
+        Bool,
+        Value("false"),
+        "Whether answers get security headers where a route does not say otherwise, and those of our own endpoints do.",
+    ),
+    key(
         "server.max_connections",
         Integer(1, 10_000_000),
         Value("10000"),
@@ -135,6 +148,18 @@ pub(super) static ENDPOINTS: &[Key] = &[
         Bool,
         Value("false"),
         "Whether `/auth/verify` answers the proxies in `server.trusted_proxies` that ask whether a request may pass.",
+    ),
+    key(
+        "auth.cors.origins",
+        List("an origin such as \"https://app.example.com\" or \"https://*.example.com\", or \"*\" alone"),
+        Unset,
+        "The origins whose pages may use the endpoints; not set: only pages of the gateway's own origin may.",
+    ),
+    key(
+        "auth.cors.max_age",
+        Duration(ms(0), DAY),
+        Value("\"5m\""),
+        "How long a browser may remember that.",
     ),
     key(
         "identity.prefix",

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Redirect;
+use super::{Cors, HeaderOperations, Maintenance, Redirect};
 use crate::config::units;
 
 #[derive(Deserialize)]
@@ -25,7 +25,12 @@ pub(in crate::config) struct Route {
     pub(in crate::config) rewrite: Option<String>,
     pub(in crate::config) upstream_host: String,
     pub(in crate::config) verify_only: bool,
+    pub(in crate::config) security_headers: Option<bool>,
     pub(in crate::config) redirect: Redirect,
+    pub(in crate::config) maintenance: Maintenance,
+    pub(in crate::config) cors: Cors,
+    pub(in crate::config) request_headers: HeaderOperations,
+    pub(in crate::config) response_headers: HeaderOperations,
     pub(in crate::config) max_body: Option<units::Limit>,
     #[serde(default, deserialize_with = "units::optional_duration")]
     pub(in crate::config) timeout: Option<Duration>,

@@ -27,6 +27,8 @@ pub(in crate::config) struct Server {
     pub(in crate::config) keep_alive: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) body_idle_timeout: Duration,
+    pub(in crate::config) trace: String,
+    pub(in crate::config) security_headers: bool,
     pub(in crate::config) max_connections: usize,
     pub(in crate::config) h2c: bool,
     pub(in crate::config) http2: super::Http2,

@@ -54,6 +54,15 @@ fn beside(key: &str) -> &'static str {
         "clients[].id" => "secret = \"0123456789abcdef0123456789abcdef\"\n",
         "clients[].secret" | "clients[].secret_file" => "id = \"reports\"\n",
         "clients[].allow" => "id = \"reports\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n",
+        "routes[].cors.methods"
+        | "routes[].cors.headers"
+        | "routes[].cors.expose"
+        | "routes[].cors.credentials"
+        | "routes[].cors.max_age" => "cors.origins = \"https://a.example\"\n",
+        "auth.cors.max_age" => "origins = \"https://a.example\"\n",
+        "routes[].maintenance.retry_after" | "routes[].maintenance.networks" | "routes[].maintenance.roles" => {
+            "maintenance.on = true\n"
+        }
         "routes[].redirect.status" => "redirect.to = \"/b\"\n",
         "routes[].strip_prefix" => "path = \"/orders/all\"\n",
         _ => "",
@@ -104,6 +113,12 @@ fn document(key: &str, value: &str) -> (String, usize) {
                 _ => String::new(),
             };
             format!("[upstreams.a]\nservers = \"builtin:whoami\"\n{issuer}[[routes]]\n{path}{upstream}{setting}\n")
+        }
+        "routes[].cors" | "routes[].maintenance" | "routes[].request_headers" | "routes[].response_headers" => {
+            format!(
+                "[upstreams.a]\nservers = \"builtin:whoami\"\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n{beside}{}.{setting}\n",
+                &section["routes[].".len()..]
+            )
         }
         "routes[].redirect" => {
             format!(

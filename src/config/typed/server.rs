@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::rules::trace_context::TraceMode;
+
 /// `[server]`
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -37,6 +39,11 @@ pub struct Server {
     pub keep_alive: Duration,
     /// How long a client may pause within a body, sending or receiving (default 30 s; 10 ms to 1 d).
     pub body_idle_timeout: Duration,
+    /// What becomes of the traces that clients name (default: valid ones are passed on).
+    pub trace: TraceMode,
+    /// Whether answers get security headers where a route does not say otherwise, and those of our own endpoints do (default
+    /// false).
+    pub security_headers: bool,
     /// The most connections at once, over all listeners and workers (default 10,000; 1 to 10,000,000).
     pub max_connections: usize,
     /// Whether a client without TLS may begin with HTTP/2 ("prior knowledge"; default: no).

@@ -31,6 +31,7 @@ pub(super) fn auth(config: &raw::Config, check: &mut Check<'_>) -> Option<typed:
         docs: raw.docs,
         limits: limits?,
         verify: raw.verify,
+        cors: super::cors::of_endpoints(&raw.cors, check)?,
     })
 }
 

@@ -6,6 +6,7 @@ use super::routes::{Reader, starts_with};
 use super::{Check, paths};
 use crate::config::error::Complaint;
 use crate::config::{raw, typed};
+use crate::rules::headers::Side;
 use crate::rules::host::normalise_host;
 use crate::rules::path::RequestPath;
 use crate::rules::redirect::{InvalidRedirect, Redirect};
@@ -28,7 +29,16 @@ impl Reader<'_, '_> {
         let redirect = self.redirect(route, path);
         let upstream_host = self.upstream_host(&route.upstream_host);
         let verify_only = self.verify_only(route);
+        let cors = self.cors(route);
+        let maintenance = self.maintenance(route);
+        let request_headers = self.operations(Side::Request, route, false);
+        let response_headers = self.operations(Side::Response, route, route.cors.origins.is_some());
         Some(typed::Edge {
+            maintenance: maintenance?,
+            cors: cors?,
+            security_headers: route.security_headers.unwrap_or(self.raw.server.security_headers),
+            request_headers: request_headers?,
+            response_headers: response_headers?,
             verify_only: verify_only?,
             redirect: redirect?,
             upstream_host: upstream_host?,

@@ -132,6 +132,8 @@ impl Reader<'_, '_> {
 
     pub(super) fn invalid(&mut self, name: &str, message: impl Into<String>, found: &str) {
         let field = name.split('[').next().unwrap_or(name);
+        // The entry of a table is allowed what its table is.
+        let field = field.match_indices('.').nth(1).map_or(field, |(end, _)| &field[..end]);
         self.check
             .invalid(&self.key(name), &format!("routes[].{field}"), message, found);
     }

@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv6Net};
 use super::{Check, cores};
 use crate::config::error::Complaint;
 use crate::config::{raw, typed, units};
+use crate::rules::trace_context::TraceMode;
 
 /// The default of `server.max_target_bytes`.
 const TARGET: u64 = 8 * 1024;
@@ -37,6 +38,12 @@ pub(super) fn server(raw: &raw::Server, tls: &raw::Tls, check: &mut Check<'_>) -
         header_timeout: raw.header_timeout,
         keep_alive: raw.keep_alive,
         body_idle_timeout: raw.body_idle_timeout,
+        trace: match raw.trace.as_str() {
+            "start" => TraceMode::Start,
+            "off" => TraceMode::Off,
+            _ => TraceMode::Pass,
+        },
+        security_headers: raw.security_headers,
         max_connections: raw.max_connections,
         h2c: raw.h2c,
         http2: http2(&raw.http2)?,
@@ -114,14 +121,11 @@ fn trusted_proxies(texts: &[String], check: &mut Check<'_>) -> Option<Vec<IpNet>
     let pattern = "server.trusted_proxies";
     let mut networks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        let network = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        match network {
-            Ok(network) if trusts_everybody(&[network]) => {
+        match network(text) {
+            Some(network) if trusts_everybody(&[network]) => {
                 check.invalid(&key(index), pattern, "everybody would be trusted", text);
             }
-            Ok(network) if network.trunc() != network => {
+            Some(network) if network.trunc() != network => {
                 let complaint = Complaint::new("an address with host bits, not a network")
                     .found(crate::config::tree::quote(text))
                     .suggest(Some(format!(
@@ -131,8 +135,8 @@ fn trusted_proxies(texts: &[String], check: &mut Check<'_>) -> Option<Vec<IpNet>
                     )));
                 check.wrong(&key(index), complaint);
             }
-            Ok(network) => networks.push(network),
-            Err(_) => check.invalid(&key(index), pattern, "not a network", text),
+            Some(network) => networks.push(network),
+            None => check.invalid(&key(index), pattern, "not a network", text),
         }
     }
     if trusts_everybody(&networks) {
@@ -140,6 +144,12 @@ fn trusted_proxies(texts: &[String], check: &mut Check<'_>) -> Option<Vec<IpNet>
         check.wrong(pattern, complaint);
     }
     (networks.len() == texts.len()).then_some(networks)
+}
+
+/// A network, or one address.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse::<IpNet>();
+    network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()
 }
 
 /// Whether the networks, taken together, hold all of IPv4 (also written as IPv6) or all of IPv6.

@@ -1,7 +1,32 @@
 //! `[[routes]]`: what a route does at its edges.
 
-use super::rows::BOOL;
+use super::rows::{BOOL, DURATION, WORD};
 use super::{Row, row};
+
+const ORIGINS: &[&str] = &[
+    "[]",
+    "\"\"",
+    "\"app.example\"",
+    "\"https://app.example/\"",
+    "\"https://app.example:443\"",
+    "[\"*\", \"https://app.example\"]",
+    "\"https://*\"",
+    "[1]",
+];
+const NAMES: &[&str] = &["\"a b\"", "\"\"", "\"*\"", "[1]", "1"];
+const OPERATIONS: &[&str] = &[
+    "{ X-Auth-Roles = \"admin\" }",
+    "{ x_auth_roles = \"admin\" }",
+    "{ Connection = \"close\" }",
+    "{ Content-Length = \"1\" }",
+    "{ X-Request-Id = \"1\" }",
+    "{ X-Env = \"a\\r\\nX-Auth-Roles: admin\" }",
+    "{ X-Env = 1 }",
+    "{ X-Env = [\"a\"] }",
+    "{ \"a b\" = \"x\" }",
+    "\"X-Env: prod\"",
+    "[]",
+];
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -44,6 +69,107 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row("routes[].verify_only", "true", "verify_only: true", BOOL),
     row("auth.verify", "true", "verify: true", BOOL),
+    row(
+        "auth.cors.origins",
+        "\"https://spa.example\"",
+        "origins: Listed([Exact(\"https://spa.example\")])",
+        ORIGINS,
+    ),
+    row("auth.cors.max_age", "\"7s\"", "max_age: \"7\"", DURATION),
+    row("server.security_headers", "true", "security_headers: true", BOOL),
+    row("server.trace", "\"start\"", "trace: Start", WORD),
+    row("routes[].maintenance.on", "true", "maintenance: Some(", BOOL),
+    row(
+        "routes[].maintenance.retry_after",
+        "\"7m\"",
+        "retry_after: 420s",
+        DURATION,
+    ),
+    row(
+        "routes[].maintenance.networks",
+        "\"10.0.0.0/8\"",
+        "networks: [10.0.0.0/8]",
+        &["\"here\"", "\"\"", "[1]", "1"],
+    ),
+    row(
+        "routes[].maintenance.roles",
+        "\"admin\"",
+        "roles: [Role(\"admin\")] })",
+        &["\"a b\"", "[1]", "1"],
+    ),
+    row("routes[].security_headers", "true", "security_headers: true", BOOL),
+    row(
+        "routes[].cors.origins",
+        "[\"https://*.spa.example\", \"null\"]",
+        "origins: Listed([Subdomains { scheme: \"https://\", parent: \".spa.example\" }, Exact(\"null\")])",
+        ORIGINS,
+    ),
+    row(
+        "routes[].cors.methods",
+        "[\"GET\", \"PURGE\"]",
+        "methods: \"GET, PURGE\"",
+        &["\"get\"", "\"G T\"", "[1]", "\"\""],
+    ),
+    row(
+        "routes[].cors.headers",
+        "\"X-Mine\"",
+        "headers: Some(\"x-mine\")",
+        NAMES,
+    ),
+    row("routes[].cors.expose", "\"ETag\"", "expose: Some(\"etag\")", NAMES),
+    row("routes[].cors.credentials", "true", "credentials: true", BOOL),
+    row("routes[].cors.max_age", "\"7s\"", "max_age: \"7\"", DURATION),
+    row(
+        "routes[].request_headers.set",
+        "{ X-Env = \"prod\" }",
+        "request_headers: Operations { remove: [], set: [(\"x-env\", \"prod\")], add: [] }",
+        OPERATIONS,
+    ),
+    row(
+        "routes[].request_headers.add",
+        "{ X-Env = \"prod\" }",
+        "request_headers: Operations { remove: [], set: [], add: [(\"x-env\", \"prod\")] }",
+        OPERATIONS,
+    ),
+    row(
+        "routes[].request_headers.remove",
+        "[\"Cookie\"]",
+        "request_headers: Operations { remove: [\"cookie\"], set: [], add: [] }",
+        &[
+            "\"X-Auth-Roles\"",
+            "\"x_auth_roles\"",
+            "\"Host\"",
+            "\"a b\"",
+            "\"\"",
+            "[1]",
+            "1",
+        ],
+    ),
+    row(
+        "routes[].response_headers.set",
+        "{ X-Env = \"prod\" }",
+        "response_headers: Operations { remove: [], set: [(\"x-env\", \"prod\")], add: [] }",
+        OPERATIONS,
+    ),
+    row(
+        "routes[].response_headers.add",
+        "{ Set-Cookie = \"a=b\" }",
+        "response_headers: Operations { remove: [], set: [], add: [(\"set-cookie\", \"a=b\")] }",
+        OPERATIONS,
+    ),
+    row(
+        "routes[].response_headers.remove",
+        "[\"Server\"]",
+        "response_headers: Operations { remove: [\"server\"], set: [], add: [] }",
+        &[
+            "\"X-Request-Id\"",
+            "\"X-Doorward-Error\"",
+            "\"Content-Length\"",
+            "\"a b\"",
+            "[1]",
+            "1",
+        ],
+    ),
     row(
         "routes[].redirect.to",
         "\"https://new.example/{path}\"",

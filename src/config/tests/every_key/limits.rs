@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "auth.limits",
         "\"l\"",
-        "limits: [0] }, identity",
+        "limits: [0], verify",
         &["\"x\"", "[\"l\", \"l\"]", "\"u\"", "1"],
     ),
     row(
