@@ -52,7 +52,7 @@ fn every_configuration_loads() {
             loaded += 1;
         }
     }
-    assert_eq!(loaded, 11);
+    assert!(loaded > 10, "only {loaded}");
     let shipped = fs::read_to_string(root().join("gateway.toml")).unwrap();
     config::parse(&shipped, &root()).unwrap_or_else(|errors| panic!("{errors}"));
 }
