@@ -5,6 +5,7 @@ mod grpc;
 mod http2;
 mod http2_faults;
 mod python;
+mod timeouts;
 mod tls;
 
 /// An upstream with these servers and settings, and one open route to it at `/up`.
