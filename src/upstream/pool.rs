@@ -111,7 +111,8 @@ impl Pools {
                         Ok(Some(Ok(())) | None) | Err(_) => idle = true,
                     }
                 }
-                Source::Own => match connect(server).await? {
+                // Boxed: a handshake is large, and each request that needs none would carry the room for it.
+                Source::Own => match Box::pin(connect(server)).await? {
                     Connection::Http1(connection) => {
                         return Ok(Lease::new(Held::Http1(connection), false, server, pool));
                     }
