@@ -137,7 +137,11 @@ impl Service<Request<Incoming>> for Client {
         );
         let pace = self.attendants.next();
         Box::pin(async move {
-            let response = gateway.handle(request, &peer, refused, &pools, stream).await;
+            let mut response = gateway.handle(request, &peer, refused, &pools, stream).await;
+            if let Some(tunnel) = response.body_mut().tunnel() {
+                // It begins when this answer is out, and the stream is in use until it ends.
+                tokio::spawn(tunnel);
+            }
             Ok(response.map(|body| Paced::new(body, pace)))
         })
     }
