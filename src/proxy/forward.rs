@@ -108,7 +108,9 @@ impl Errand<'_> {
     }
 
     async fn connection(&self, server: &Arc<Server>, reuse: bool) -> Result<Lease, UpstreamError> {
-        if reuse {
+        if self.upgrade.is_some() {
+            self.pools.upgradable(server, reuse).await
+        } else if reuse {
             self.pools.lease(server).await
         } else {
             self.pools.fresh(server).await

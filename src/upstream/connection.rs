@@ -83,8 +83,45 @@ pub(super) fn may_be_http2(server: &Server) -> bool {
 /// Connects within the upstream's `connect_timeout` (name resolution, all addresses of the name and the handshakes included)
 /// and leaves the connection running on the worker that calls.
 pub(super) async fn connect(server: &Server) -> Result<Connection, NoConnection> {
+    within(server, open(server)).await
+}
+
+/// The same, but the connection speaks HTTP/1.1, which alone can be upgraded. `Unsupported`: the server is one of HTTP/2
+/// alone.
+pub(super) async fn connect_http1(server: &Server) -> Result<Http1, NoConnection> {
+    let unsupported = || NoConnection::Tcp(Arc::new(io::ErrorKind::Unsupported.into()));
+    let ServerAddress::Remote { scheme, host, port } = server.address() else {
+        return Err(unsupported());
+    };
+    let settings = server.settings();
+    let opening = async {
+        let connect = async || {
+            let stream = tcp(host, *port, settings.tcp_keepalive).await;
+            stream.map_err(|error| NoConnection::Tcp(Arc::new(error)))
+        };
+        match scheme {
+            Scheme::Http => http1(connect().await?, settings).await,
+            Scheme::H2 => Err(unsupported()),
+            Scheme::Https => {
+                let tls = server.tls().ok_or_else(unsupported)?;
+                let stream = tls.connect_http1(connect().await?).await;
+                let stream = stream.map_err(|error| NoConnection::Tls(Arc::new(error)))?;
+                http1(stream, settings).await
+            }
+        }
+    };
+    match within(server, opening).await? {
+        Connection::Http1(connection) => Ok(connection),
+        Connection::Http2(_) => Err(unsupported()),
+    }
+}
+
+async fn within(
+    server: &Server,
+    opening: impl Future<Output = Result<Connection, NoConnection>>,
+) -> Result<Connection, NoConnection> {
     let limit = server.settings().connect_timeout;
-    match timeout(limit, open(server)).await {
+    match timeout(limit, opening).await {
         Ok(connection) => connection,
         Err(_) => Err(NoConnection::Timeout(limit)),
     }

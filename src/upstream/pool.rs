@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::connection::{Connection, Http1, NoConnection, connect, may_be_http2};
+use super::connection::{Connection, Http1, NoConnection, connect, connect_http1, may_be_http2};
 use super::http2::{Http2, Stream};
 use super::lease::{Held, Lease};
 use super::{Server, ServerId, UpstreamError};
@@ -92,6 +92,26 @@ impl Pools {
     /// A connection to this server that has not been idle: a new one, or a share in one of HTTP/2.
     pub async fn fresh(&self, server: &Arc<Server>) -> Result<Lease, UpstreamError> {
         self.get(server, false).await
+    }
+
+    /// A connection to this server that speaks HTTP/1.1, which alone can be upgraded; one that has been idle, if `idle`.
+    pub async fn upgradable(&self, server: &Arc<Server>, idle: bool) -> Result<Lease, UpstreamError> {
+        if *server.address() == ServerAddress::Whoami {
+            return Err(UpstreamError::Invalid("it is answered in the process"));
+        }
+        let pool = self.pool(server);
+        let ready = if idle {
+            pool.state().take_ready(server.settings().pool_idle_timeout)
+        } else {
+            None
+        };
+        match ready {
+            Some(connection) => Ok(Lease::new(Held::Http1(connection), true, server, pool)),
+            None => {
+                let connection = connect_http1(server).await?;
+                Ok(Lease::new(Held::Http1(connection), false, server, pool))
+            }
+        }
     }
 
     async fn get(&self, server: &Arc<Server>, mut idle: bool) -> Result<Lease, UpstreamError> {

@@ -15,6 +15,8 @@ use crate::config::{self, Scheme, ServerAddress, UpstreamTls};
 
 /// The protocol that a server chooses when it wants HTTP/2 (RFC 9113, section 3.2).
 const H2: &[u8] = b"h2";
+/// The other one.
+const HTTP1: &[u8] = b"http/1.1";
 
 /// How to speak TLS with one server: shared by its connections, which take up each other's sessions.
 #[derive(Clone)]
@@ -52,6 +54,12 @@ impl Tls {
         })
     }
 
+    /// The handshake, in which HTTP/2 is not offered.
+    pub(super) async fn connect_http1(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let connector = self.connector.with_alpn(vec![HTTP1.to_vec()]);
+        connector.connect(self.name.clone(), stream).await
+    }
+
     /// The handshake; and whether the server chose HTTP/2.
     pub(super) async fn connect(&self, stream: TcpStream) -> std::io::Result<(TlsStream<TcpStream>, bool)> {
         let stream = self.connector.connect(self.name.clone(), stream).await?;
@@ -85,7 +93,7 @@ fn client_config(tls: &UpstreamTls, http2: bool) -> Result<ClientConfig, rustls:
         None => builder.with_no_client_auth(),
         Some(client) => builder.with_client_auth_cert(client.chain.clone(), client.key.clone_key())?,
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP1.to_vec()];
     if http2 {
         config.alpn_protocols.insert(0, H2.to_vec());
     }

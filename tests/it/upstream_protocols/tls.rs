@@ -6,6 +6,7 @@ use tokio::process::Child;
 
 use super::certificates::Authority;
 use super::route_to;
+use crate::streams::sockets::{Echo, Socket};
 use crate::support::process::{Process, free_address};
 use crate::support::tools::program;
 use crate::support::{DEADLINE, TestGateway, Upstream, eventually, when};
@@ -250,4 +251,25 @@ async fn the_command_check_opens_every_file_and_warns_of_what_is_not_verified() 
     let gateway = TestGateway::start(&routes).await;
     let (ok, out, _) = gateway.command("check").await;
     assert!(ok && out.contains("app: warning: tls_skip_verify"), "{out}");
+}
+
+#[tokio::test]
+async fn an_upgrade_is_asked_for_in_http_1_though_the_server_offers_http_2() {
+    let authority = Authority::new();
+    authority.issue("server", &["localhost"]);
+    let echo = Echo::start().await;
+    let location = format!(
+        "location /up/ws {{ proxy_pass http://{}; proxy_http_version 1.1;\n\
+         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }}",
+        echo.address
+    );
+    let (port, _nginx) = nginx(authority.dir(), "server", &location).await;
+    let routes = verified(&authority, port, "") + "upgrades = [\"websocket\"]\n";
+    let gateway = TestGateway::start(&routes).await;
+    for _ in 0..2 {
+        let (status, text) = gateway.get("/up", None).await;
+        assert!(status == 200 && text.starts_with("HTTP/2.0"), "{text}");
+        let mut socket = Socket::open(&gateway, "/up/ws", "").await;
+        socket.echoes("through nginx").await;
+    }
 }
