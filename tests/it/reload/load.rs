@@ -33,7 +33,7 @@ impl Load {
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
             tokio::spawn(async move {
                 let has_body = number >= 4;
-                let keeps_alive = !number.is_multiple_of(2) && !(drains && has_body);
+                let closes = number.is_multiple_of(2) || (drains && has_body);
                 let mut conversation = Conversation::open(address).await;
                 let mut is_fresh = true;
                 while !stop.load(Ordering::Relaxed) {
@@ -44,7 +44,7 @@ impl Load {
                         assert_eq!(answer.status, 200);
                         answered.fetch_add(1, Ordering::Relaxed);
                         is_fresh = false;
-                        if keeps_alive && answer.header("connection") != Some("close") {
+                        if !closes && answer.header("connection") != Some("close") {
                             continue;
                         }
                     }
