@@ -36,6 +36,7 @@ use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
 use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, monotonic};
+use crate::tls::Challenges;
 use crate::token::Tokens;
 use crate::upstream::{Pools, Upstream, UpstreamError, Upstreams};
 use record::Record;
@@ -72,6 +73,8 @@ pub struct Snapshot {
     trace: TraceMode,
     /// Whether anything is done for pages of other origins, so that theirs are told apart.
     cors: bool,
+    /// What an authority is answered that asks without TLS, where it may.
+    challenges: Option<Arc<Challenges>>,
 }
 
 /// The gateway, shared by all workers.
@@ -122,7 +125,17 @@ impl Snapshot {
             security_headers: config.server.security_headers,
             trace: config.server.trace,
             cors: config.auth.cors.is_some() || config.routes.iter().any(|route| route.edge.cors.is_some()),
+            challenges: None,
         })
+    }
+}
+
+impl Snapshot {
+    /// Answers an authority that asks without TLS whether a name is ours (RFC 8555, section 8.3).
+    #[must_use]
+    pub fn with_challenges(mut self, challenges: Option<Arc<Challenges>>) -> Self {
+        self.challenges = challenges;
+        self
     }
 }
 
@@ -258,6 +271,12 @@ impl Snapshot {
         let uri = parts.uri.clone();
         let host = parts.headers.get(http::header::HOST).cloned();
         let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
+        if let Some(challenges) = &self.challenges
+            && let Some(answer) = challenges.http01(uri.path())
+        {
+            record.label(Some(Arc::from("acme")));
+            return Ok(Response::new(body::Kind::whole(answer.into())));
+        }
         if caller.peer.redirects {
             record.label(Some(Arc::from("redirect")));
             return redirect::to_https(&target, &uri, self.redirect_port);

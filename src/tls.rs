@@ -5,6 +5,7 @@
 //! rustls on aws-lc-rs speaks TLS 1.2 and 1.3 with forward secrecy alone; no early data is taken, since it can be replayed.
 
 mod accept;
+mod acme;
 mod certificate;
 mod choice;
 mod client;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::server::ProducesTickets;
 
+pub use acme::{AcmeError, Challenges};
 pub use client::client_certificate;
 pub use error::TlsError;
 pub use state::{State, inspect, inspect_clients};
@@ -44,6 +46,10 @@ pub struct Tls {
     trouble: Mutex<Option<String>>,
     failures: AtomicU64,
     reloads: AtomicU64,
+    challenges: Arc<Challenges>,
+    acme_trouble: Mutex<Option<String>>,
+    acme_failures: AtomicU64,
+    issued: AtomicU64,
 }
 
 /// A certificate, for those who watch over it.
@@ -55,6 +61,8 @@ pub struct Summary {
     pub names: Vec<String>,
     /// The addresses that it is for.
     pub addresses: Vec<IpAddr>,
+    /// From when on it is valid.
+    pub not_before: Timestamp,
     /// Until when it is valid.
     pub not_after: Timestamp,
 }
@@ -96,6 +104,10 @@ impl Tls {
             trouble: Mutex::new(None),
             failures: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
+            challenges: Arc::new(Challenges::default()),
+            acme_trouble: Mutex::new(None),
+            acme_failures: AtomicU64::new(0),
+            issued: AtomicU64::new(0),
         })
     }
 

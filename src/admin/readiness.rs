@@ -138,6 +138,9 @@ impl Readiness {
                 "certificates can't be read again, those before are shown: {trouble}"
             ));
         }
+        if let Some(trouble) = self.tls.acme_trouble() {
+            reasons.push(format!("no certificate was issued for [acme]: {trouble}"));
+        }
         let now = self.clock.now();
         for certificate in self.tls.summaries() {
             let (file, until) = (certificate.file.display(), certificate.not_after);
@@ -169,6 +172,9 @@ impl Readiness {
         metrics
             .config_loaded
             .set(in_force.loaded_at.since(Timestamp::from_unix_ms(0)).as_secs_f64());
+        let (issued, failures) = self.tls.acme_orders();
+        metrics.tls.issued.inner().store(issued, Ordering::Relaxed);
+        metrics.tls.issue_failures.inner().store(failures, Ordering::Relaxed);
         metrics.tls.reloads.inner().store(self.tls.reloads(), Ordering::Relaxed);
         metrics
             .tls

@@ -4,6 +4,7 @@
 //! Type checks, bounds, the reading of environment variables, suggestions for unknown keys, `config show` and the
 //! reference in the README all come from this table.
 
+mod acme;
 mod edges;
 mod gateway;
 mod http2;
@@ -85,6 +86,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
         .chain(limits::SERVER)
         .chain(http2::KEYS)
         .chain(tls::KEYS)
+        .chain(acme::KEYS)
         .chain(gateway::ADMIN)
         .chain(state)
         .chain(gateway::AUTH)

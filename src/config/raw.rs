@@ -1,6 +1,7 @@
 //! The configuration as written: every value of the right kind and within the bounds of its key, defaults filled in,
 //! but nothing yet held against anything else. An `Option` is a key whose default depends on others, or that has none.
 
+mod acme;
 mod edge;
 mod http2;
 mod limits;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use super::units;
 use crate::secret::Secret;
 
+pub(super) use acme::Acme;
 pub(super) use edge::{AuthCors, Cors, HeaderOperations, Maintenance, Redirect};
 pub(super) use http2::Http2;
 pub(super) use limits::{Limit, Limiter};
@@ -50,6 +52,7 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) routes: Vec<Route>,
     pub(super) tls: Tls,
+    pub(super) acme: Acme,
     #[serde(default)]
     pub(super) certificates: Vec<Certificate>,
 }

@@ -1,5 +1,6 @@
 //! The configuration once it is valid. A value of these types needs no further check.
 
+mod acme;
 mod algorithm;
 mod client;
 mod edge;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use acme::{Acme, AcmeChallenge};
 pub use edge::{Edge, Maintenance, UpstreamHost};
 pub use http2::Http2;
 pub use limits::{Limit, LimitBy, Limiter};

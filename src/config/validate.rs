@@ -1,6 +1,7 @@
 //! From the raw configuration to the typed one: what the table of keys can't say, since it takes parsing, files or
 //! other keys to judge. One module a section; everything that is wrong is reported.
 
+mod acme;
 mod auth;
 mod clients;
 mod cors;

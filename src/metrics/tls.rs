@@ -17,6 +17,10 @@ pub struct TlsMetrics {
     pub reloads: Counter,
     /// Times that files could not be read again.
     pub reload_failures: Counter,
+    /// Certificates that were issued for `[acme]`.
+    pub issued: Counter,
+    /// Orders for one that came to nothing.
+    pub issue_failures: Counter,
     until: Family<FileLabels, Gauge<i64, AtomicI64>>,
 }
 
@@ -41,6 +45,16 @@ impl TlsMetrics {
             "certificate_reload_failures",
             "Times that the files of certificates could not be read again",
             self.reload_failures.clone(),
+        );
+        registry.register(
+            "certificates_issued",
+            "Certificates that an ACME authority has issued",
+            self.issued.clone(),
+        );
+        registry.register(
+            "certificate_issue_failures",
+            "Orders for a certificate that came to nothing",
+            self.issue_failures.clone(),
         );
         registry.register(
             "certificate_until_seconds",

@@ -121,6 +121,8 @@ async fn secure(stream: TcpStream, address: IpAddr, shared: Shared, pools: Arc<P
     };
     let speaks = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Speaks::Http2,
+        // An authority has seen what it wanted to see.
+        Some(b"acme-tls/1") => return,
         Some(_) | None => Speaks::Http1,
     };
     established(stream, speaks, Arc::new(peer), shared, pools, phase).await;

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::StartError;
 use crate::auth::{self, AuthState};
-use crate::config::Config;
+use crate::config::{AcmeChallenge, Config};
 use crate::gateway::{Owned, Snapshot};
 use crate::issuer::Issuers;
 use crate::password::Hasher;
@@ -102,7 +102,9 @@ impl Rooms {
         };
         let templates = auth::openapi(&config.auth.path).paths.paths.into_keys();
         let owned = Owned::new(auth::router(state), Handle::current(), &config.auth.path, templates);
-        Snapshot::new(config, Arc::clone(&self.tokens), owned, before)
+        let asked = config.tls.acme.as_ref().map(|acme| acme.challenge);
+        let challenges = (asked == Some(AcmeChallenge::Http01)).then(|| Arc::clone(self.tls.challenges()));
+        Ok(Snapshot::new(config, Arc::clone(&self.tokens), owned, before)?.with_challenges(challenges))
     }
 }
 
@@ -175,7 +177,8 @@ impl Rooms {
         };
         let watching = Arc::clone(&self.tokens).watch_over(clock.clone(), stop.clone());
         let mut tasks = vec![
-            tokio::spawn(Arc::clone(&self.tls).run(told.0, told.1)),
+            tokio::spawn(Arc::clone(&self.tls).run(told.0.clone(), told.1.clone())),
+            tokio::spawn(Arc::clone(&self.tls).keep_issued(told.0, told.1)),
             tokio::spawn(polling),
             tokio::spawn(cleaning),
             tokio::spawn(watching),

@@ -90,6 +90,7 @@ fn summary(cert: Source<'_>, chain: &[CertificateDer<'static>]) -> Result<Summar
         file: cert.path.to_owned(),
         names: Vec::new(),
         addresses: Vec::new(),
+        not_before: Timestamp::from_unix_seconds(parsed.validity().not_before.timestamp()),
         not_after: Timestamp::from_unix_seconds(parsed.validity().not_after.timestamp()),
     };
     let names = parsed.subject_alternative_name().map_err(|error| unreadable(&error))?;

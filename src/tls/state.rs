@@ -10,6 +10,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert
 use rustls::version::{TLS12, TLS13};
 
 use super::Summary;
+use super::acme::certificate_file;
 use super::certificate::{Certificate, Source};
 use super::choice::Choice;
 use super::client;
@@ -17,6 +18,7 @@ use super::error::TlsError;
 use super::file::{self, Contents};
 use crate::config;
 
+const STORAGE: &str = "acme.storage";
 const CLIENT_CA: &str = "tls.client_ca_file";
 const CLIENT_CRL: &str = "tls.client_crl_file";
 
@@ -29,6 +31,8 @@ pub struct State {
     pub(super) settings: config::Tls,
     pub(super) digest: [u8; 32],
     summaries: Vec<Summary>,
+    /// Which of them was issued for `[acme]`.
+    issued: Option<usize>,
     server: Arc<ServerConfig>,
     /// For clients that name no host and connect to an address that a certificate is for.
     by_address: Vec<(IpAddr, Arc<ServerConfig>)>,
@@ -37,6 +41,8 @@ pub struct State {
 /// The files as they were read.
 pub(super) struct Files {
     pairs: Vec<(Contents, Contents)>,
+    /// What was issued for `[acme]`: certificate and key.
+    issued: Option<Contents>,
     authorities: Option<Contents>,
     revoked: Option<Contents>,
     pub(super) digest: [u8; 32],
@@ -53,10 +59,18 @@ impl Files {
             .transpose()?;
         let lists = clients.and_then(|clients| clients.crl_file.as_deref());
         let revoked = lists.map(|path| file::read(CLIENT_CRL, path)).transpose()?;
+        // One that can't be read is got again.
+        let issued = settings
+            .acme
+            .as_ref()
+            .map(certificate_file)
+            .filter(|path| path.exists());
+        let issued = issued.and_then(|path| file::read(STORAGE, &path).ok());
         let all = pairs.iter().flat_map(|(cert, key)| [cert, key]);
-        let digest = file::digest(all.chain(&authorities).chain(&revoked));
+        let digest = file::digest(all.chain(&issued).chain(&authorities).chain(&revoked));
         Ok(Self {
             pairs,
+            issued,
             authorities,
             revoked,
             digest,
@@ -138,6 +152,11 @@ impl State {
         for (index, (paths, contents)) in settings.certificates.iter().zip(&files.pairs).enumerate() {
             certificates.push(certificate(index, paths, contents, &provider)?);
         }
+        let mut issued = None;
+        if let Some(certificate) = issued_certificate(settings, files, &provider) {
+            issued = Some(certificates.len());
+            certificates.push(certificate);
+        }
         let clients = clients(settings, files, &provider)?;
         let server = |choice: Choice| server_config(settings, Arc::new(choice), tickets, clients.clone(), &provider);
         let mut by_address = Vec::new();
@@ -153,6 +172,7 @@ impl State {
             digest: files.digest,
             server: server(Choice::new(&certificates))?,
             by_address,
+            issued,
             summaries: certificates
                 .into_iter()
                 .map(|certificate| certificate.summary)
@@ -164,6 +184,11 @@ impl State {
         &self.summaries
     }
 
+    /// The certificate that was issued for `[acme]`, if one was.
+    pub(super) fn issued(&self) -> Option<&Summary> {
+        self.issued.and_then(|index| self.summaries.get(index))
+    }
+
     /// How to speak with a client that names this host, or none.
     pub(super) fn server(&self, host: Option<&str>, local: impl FnOnce() -> Option<IpAddr>) -> &Arc<ServerConfig> {
         if host.is_some() || self.by_address.is_empty() {
@@ -172,6 +197,20 @@ impl State {
         let own = local().and_then(|local| self.by_address.iter().find(|(address, _)| *address == local));
         own.map_or(&self.server, |(_, server)| server)
     }
+}
+
+/// What was issued. One that is broken is got again: it is no reason not to start.
+fn issued_certificate(settings: &config::Tls, files: &Files, provider: &CryptoProvider) -> Option<Certificate> {
+    let (acme, contents) = (settings.acme.as_ref()?, files.issued.as_ref()?);
+    let path = certificate_file(acme);
+    let source = Source {
+        key: STORAGE,
+        path: &path,
+        contents,
+    };
+    let read = Certificate::read(source, source, provider);
+    let warned = read.inspect_err(|error| tracing::warn!(%error, "the certificate that was issued is got again"));
+    warned.ok()
 }
 
 fn clients(

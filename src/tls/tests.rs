@@ -88,6 +88,7 @@ fn a_certificate_is_said_to_end_before_it_does() {
         file: PathBuf::new(),
         names: Vec::new(),
         addresses: Vec::new(),
+        not_before: Timestamp::from_unix_seconds(0),
         not_after: Timestamp::from_unix_seconds(31 * 86_400),
     };
     let at = |seconds| summary.standing(Timestamp::from_unix_seconds(seconds));

@@ -1,5 +1,6 @@
 //! HTTPS with clients, as curl, OpenSSL and Python see it.
 
+mod acme;
 mod authority;
 mod changes;
 mod clients;

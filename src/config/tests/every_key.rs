@@ -1,5 +1,6 @@
 //! Each key is read, and what it does not take is refused with its line.
 
+mod acme;
 mod edges;
 mod http2;
 mod issuers;
@@ -42,6 +43,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(traffic)
         .chain(edges::ROWS)
         .chain(tls::ROWS)
+        .chain(acme::ROWS)
 }
 
 /// What else has to stand in the section for the value to make sense.
@@ -128,6 +130,10 @@ fn document(key: &str, value: &str) -> (String, usize) {
         }
         "limits[]" => format!("{ROUTES}\n[[limits]]\n{}{setting}\n", limits::beside(key)),
         "auth" if name == "limits" => format!("{ROUTES}\n{}[auth]\n{setting}\n", limits::LIMIT),
+        "acme" => format!(
+            "{ROUTES}\n[tls]\nlisten = \"[::]:443\"\n[acme]\n{}{setting}\n",
+            acme::beside(key)
+        ),
         "certificates[]" => format!(
             "{ROUTES}\n[tls]\nlisten = \"[::]:443\"\n[[certificates]]\n{}{setting}\n",
             tls::beside(key)

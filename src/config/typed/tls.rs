@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::Acme;
+
 /// `[tls]` and `[[certificates]]`
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -25,6 +27,8 @@ pub struct Tls {
     pub hsts: Option<HeaderValue>,
     /// Whether clients are asked for certificates; `None` (the default): they are not.
     pub client_auth: Option<ClientAuth>,
+    /// A certificate that the gateway gets by itself, beside `certificates`.
+    pub acme: Option<Acme>,
 }
 
 /// How clients are asked for certificates.
@@ -50,6 +54,7 @@ impl Default for Tls {
             redirect_port: 443,
             hsts: None,
             client_auth: None,
+            acme: None,
         }
     }
 }

@@ -15,14 +15,27 @@ pub(super) fn tls(raw: &raw::Config, server: Option<&typed::Server>, check: &mut
     let listen = addresses("tls.listen", &raw.tls.listen, plain, check);
     let certificates = certificates(&raw.certificates, check);
     let is_empty = raw.certificates.is_empty();
-    if is_empty && listen.as_ref().is_some_and(|listen| !listen.is_empty()) {
-        let complaint = Complaint::new("there is no certificate to show").allowed("at least one [[certificates]]");
+    let acme = super::acme::acme(&raw.acme, check);
+    let asks = !raw.acme.domains.is_empty();
+    if is_empty && !asks && listen.as_ref().is_some_and(|listen| !listen.is_empty()) {
+        let complaint =
+            Complaint::new("there is no certificate to show").allowed("at least one [[certificates]], or acme.domains");
         check.wrong("tls.listen", complaint);
     }
     if !is_empty && raw.tls.listen.is_empty() && !check.report.has("tls.listen") {
         let complaint = Complaint::new("nothing is served with this certificate")
             .allowed("an address in tls.listen, or no [[certificates]]");
         check.wrong("certificates[0].cert_file", complaint);
+    }
+    if asks && raw.tls.listen.is_empty() && !check.report.has("tls.listen") && !check.report.has("acme.domains") {
+        let complaint = Complaint::new("nothing is served with this certificate").allowed("an address in tls.listen");
+        check.wrong("acme.domains", complaint);
+    }
+    let without_tls = plain.is_empty() && raw.tls.redirect_listen.is_empty();
+    if asks && raw.acme.challenge == "http-01" && without_tls {
+        let complaint = Complaint::new("the authority asks without TLS, and nothing listens without it")
+            .allowed("an address in tls.redirect_listen or server.listen as well");
+        check.conflict("acme.challenge", "tls.redirect_listen", complaint);
     }
     let taken: Vec<SocketAddr> = plain.iter().chain(listen.iter().flatten()).copied().collect();
     let redirect_listen = addresses("tls.redirect_listen", &raw.tls.redirect_listen, &taken, check);
@@ -43,6 +56,7 @@ pub(super) fn tls(raw: &raw::Config, server: Option<&typed::Server>, check: &mut
         redirect_port: redirect_port.unwrap_or(443),
         hsts: hsts.ok()?,
         client_auth: client_auth.ok()?,
+        acme: acme.ok()?,
         listen: listen?,
         min_version: match raw.tls.min_version.as_str() {
             "1.3" => typed::TlsVersion::Tls13,
