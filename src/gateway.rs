@@ -20,6 +20,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use tokio::runtime::Handle;
 
 pub use body::Body;
 use body::Read;
@@ -98,7 +99,8 @@ struct Place<'a> {
 
 impl Snapshot {
     /// Builds what requests need from a validated configuration. Servers that `before` has as well stay what they are, and
-    /// what was counted of clients goes on to count.
+    /// what was counted of clients goes on to count. What goes on in the
+    /// background for its upstreams runs on the runtime that it is called on, until the snapshot is gone.
     pub fn new(
         config: &Config,
         tokens: Arc<Tokens>,
@@ -109,8 +111,12 @@ impl Snapshot {
         let limiter = Arc::new(Limiter::new(&config.limiter, &config.limits, limiter));
         let before = before.map(|before| before.upstreams.as_ref());
         let upstreams = Arc::new(Upstreams::new(&config.upstreams, before));
+        let proxy = Proxy::new(config, tokens, Arc::clone(&upstreams), Arc::clone(&limiter))?;
+        if let Ok(runtime) = Handle::try_current() {
+            upstreams.watch(&runtime, proxy.identity_headers());
+        }
         Ok(Self {
-            proxy: Proxy::new(config, tokens, Arc::clone(&upstreams), Arc::clone(&limiter))?,
+            proxy,
             owned,
             owned_limits: config.auth.limits.clone(),
             limiter,
@@ -160,6 +166,12 @@ impl Gateway {
     /// Handles by this the requests that come from now on; those in flight finish as they began.
     pub fn replace(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// The upstreams of the configuration that is served now.
+    #[must_use]
+    pub fn upstreams(&self) -> Arc<Upstreams> {
+        Arc::clone(&self.snapshot.load().upstreams)
     }
 
     /// The metrics.

@@ -3,6 +3,7 @@
 //! Labels hold nothing that a client chooses: routes by their template, methods and codes from fixed sets.
 
 mod tls;
+mod upstreams;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use tls::TlsMetrics;
+pub use upstreams::Upstreams;
 
 use crate::problem::Code;
 
@@ -36,6 +38,8 @@ pub struct Metrics {
     issuer_failures: Family<IssuerLabels, Gauge>,
     refused_connections: Family<RefusedLabels, Counter>,
     config_reloads: Family<ReloadLabels, Counter>,
+    /// Of upstreams and their servers.
+    pub upstreams: Upstreams,
     /// Open client connections.
     pub connections: Gauge,
     /// Requests being answered.
@@ -172,6 +176,7 @@ impl Metrics {
             issuer_failures: Family::default(),
             refused_connections: Family::default(),
             config_reloads: Family::default(),
+            upstreams: Upstreams::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             tunnels: Gauge::default(),
@@ -192,82 +197,41 @@ impl Metrics {
         registry.register("requests", "Requests answered", metrics.requests.clone());
         let help = "From the request's head to the end of its answer";
         registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.durations.clone());
-        registry.register(
-            "problems",
-            "Errors that the gateway answered itself",
-            metrics.problems.clone(),
-        );
-        registry.register(
-            "upstream_errors",
-            "Requests that an upstream did not answer",
-            metrics.upstream_errors.clone(),
-        );
-        registry.register(
-            "exchanges_ended",
-            "Answers and tunnels under way that were ended because their token was not good any more",
-            metrics.exchanges_ended.clone(),
-        );
+        let help = "Errors that the gateway answered itself";
+        registry.register("problems", help, metrics.problems.clone());
+        let help = "Requests that an upstream did not answer";
+        registry.register("upstream_errors", help, metrics.upstream_errors.clone());
+        metrics.upstreams.register(registry);
+        let help = "Answers and tunnels under way that were ended because their token was not good any more";
+        registry.register("exchanges_ended", help, metrics.exchanges_ended.clone());
         registry.register("connections", "Open client connections", metrics.connections.clone());
-        registry.register(
-            "requests_in_flight",
-            "Requests being answered",
-            metrics.in_flight.clone(),
-        );
-        registry.register(
-            "tunnels",
-            "Open tunnels: WebSockets and other upgrades",
-            metrics.tunnels.clone(),
-        );
+        let help = "Requests being answered";
+        registry.register("requests_in_flight", help, metrics.in_flight.clone());
+        let help = "Open tunnels: WebSockets and other upgrades";
+        registry.register("tunnels", help, metrics.tunnels.clone());
         registry.register("revocations", "Revocations that are known", metrics.revocations.clone());
         let help = "Time since revocations were last read";
         registry.register_with_unit("revocations_age", help, Unit::Seconds, metrics.revocations_age.clone());
-        registry.register(
-            "revocations_restored",
-            "Revocations that Redis had lost and that were written back from here",
-            metrics.revocations_restored.clone(),
-        );
-        registry.register(
-            "tokens_remembered",
-            "Verified tokens that are remembered",
-            metrics.tokens_remembered.clone(),
-        );
-        registry.register(
-            "exchanges_watched",
-            "Exchanges under way whose token is judged again and again",
-            metrics.exchanges_watched.clone(),
-        );
-        registry.register(
-            "signing_keys",
-            "Signing keys that are held",
-            metrics.signing_keys.clone(),
-        );
+        let help = "Revocations that Redis had lost and that were written back from here";
+        registry.register("revocations_restored", help, metrics.revocations_restored.clone());
+        let help = "Verified tokens that are remembered";
+        registry.register("tokens_remembered", help, metrics.tokens_remembered.clone());
+        let help = "Exchanges under way whose token is judged again and again";
+        registry.register("exchanges_watched", help, metrics.exchanges_watched.clone());
+        let help = "Signing keys that are held";
+        registry.register("signing_keys", help, metrics.signing_keys.clone());
         let help = "Time since the key that signs began to";
         registry.register_with_unit("signing_key_age", help, Unit::Seconds, metrics.signing_key_age.clone());
-        registry.register(
-            "key_failures",
-            "Times that signing keys could not be read, opened or made",
-            metrics.key_failures.clone(),
-        );
-        registry.register(
-            "issuer_keys",
-            "Keys of another issuer that are known",
-            metrics.issuer_keys.clone(),
-        );
-        registry.register(
-            "issuer_fetch_failures",
-            "Fetches of another issuer's keys that failed since the start",
-            metrics.issuer_failures.clone(),
-        );
-        registry.register(
-            "connections_refused",
-            "Connections that were closed before their first request",
-            metrics.refused_connections.clone(),
-        );
-        registry.register(
-            "config_reloads",
-            "Changes of the configuration that were taken or refused",
-            metrics.config_reloads.clone(),
-        );
+        let help = "Times that signing keys could not be read, opened or made";
+        registry.register("key_failures", help, metrics.key_failures.clone());
+        let help = "Keys of another issuer that are known";
+        registry.register("issuer_keys", help, metrics.issuer_keys.clone());
+        let help = "Fetches of another issuer's keys that failed since the start";
+        registry.register("issuer_fetch_failures", help, metrics.issuer_failures.clone());
+        let help = "Connections that were closed before their first request";
+        registry.register("connections_refused", help, metrics.refused_connections.clone());
+        let help = "Changes of the configuration that were taken or refused";
+        registry.register("config_reloads", help, metrics.config_reloads.clone());
         metrics.register_generation();
         // Both are there from the start, so that the first refusal is a change that an alert sees.
         let _ = [true, false].map(|taken| metrics.reloads(taken));

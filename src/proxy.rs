@@ -12,12 +12,14 @@ mod error;
 mod exchange;
 mod forward;
 mod lifetime;
+mod repeat;
 mod target;
 mod tunnel;
 mod upgrade;
 mod verify;
 mod whoami;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,13 +35,14 @@ pub use target::Target;
 pub use tunnel::{Traffic, Tunnel, TunnelEnd};
 
 use crate::config::{self, Config, LimitBy, OnTokenEnd};
+use crate::id::Identity;
 use crate::limiter::Limiter;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
 use crate::rules::route::{Conflict, RouteTable, Rule};
 use crate::token::{Leash, Tokens};
-use crate::upstream::{RequestBody, Upstreams};
+use crate::upstream::{RequestBody, Upstreams, digest};
 use authorize::Authorized;
 use upgrade::Upgrade;
 
@@ -126,6 +129,12 @@ impl Proxy {
         })
     }
 
+    /// How identities are told.
+    #[must_use]
+    pub const fn identity_headers(&self) -> &Arc<IdentityHeaders> {
+        &self.identity
+    }
+
     /// Takes a request all the way to the head of its answer.
     pub async fn handle(
         &self,
@@ -137,6 +146,7 @@ impl Proxy {
         let Exchange {
             target,
             caller,
+            client,
             moment,
             pools,
             ..
@@ -207,6 +217,9 @@ impl Proxy {
             upgrade.ask(&mut parts.headers);
         }
         trace.body.clone_from(&watch);
+        let key = upstream
+            .hash_by()
+            .and_then(|by| balance_key(by, &parts.headers, trace.identity.as_deref(), client));
         let errand = forward::Errand {
             permit,
             upstream,
@@ -215,6 +228,7 @@ impl Proxy {
             identity: &self.identity,
             deadline: route.timeout.map(|timeout| moment.started + timeout),
             upgrade: upgrade.as_ref(),
+            key,
         };
         let ends = route.streams.on_token_end == OnTokenEnd::End;
         let mut leash = token.filter(|_| ends).map(|token| Leash::new(&self.tokens, token));
@@ -234,6 +248,15 @@ impl Proxy {
 fn assertion_audience(config: &Config, route: &config::Route) -> Option<String> {
     let upstream = config.upstreams.get(route.upstream?).filter(|_| route.assertion)?;
     Some(upstream.name.clone())
+}
+
+/// What a request is known by again, as a number; `None` where it has nothing of the kind.
+fn balance_key(by: &config::HashBy, headers: &HeaderMap, identity: Option<&Identity>, client: IpAddr) -> Option<u64> {
+    match by {
+        config::HashBy::User => identity.map(|identity| digest(identity.principal.to_string().as_bytes())),
+        config::HashBy::Ip => Some(digest(client.to_canonical().to_string().as_bytes())),
+        config::HashBy::Header(name) => headers.get(name).map(|value| digest(value.as_bytes())),
+    }
 }
 
 /// A body whose length is known is refused before the client is asked for it.

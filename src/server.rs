@@ -209,6 +209,11 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
     let mut fetching = Fetching::new(clock.clone());
     fetching.follow(&rooms.issuers);
     let reloads = Arc::new(Reloads::new(clock.now()));
+    let gateway = Arc::new(Gateway::new(
+        snapshot,
+        Arc::new(crate::metrics::Metrics::new()),
+        clock.clone(),
+    ));
     let readiness = Arc::new(Readiness::new(
         Arc::clone(&rooms.blocklist),
         rooms.keyring.clone(),
@@ -217,11 +222,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         Arc::clone(&reloads),
         Arc::clone(&rooms.tls),
         clock.clone(),
-    ));
-    let gateway = Arc::new(Gateway::new(
-        snapshot,
-        Arc::new(crate::metrics::Metrics::new()),
-        clock.clone(),
+        Arc::clone(&gateway),
     ));
     let shared = Shared::new(Arc::clone(&gateway), Arc::clone(&rooms.tls), &config);
     let shared = Arc::new(ArcSwap::from_pointee(shared));

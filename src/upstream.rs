@@ -1,38 +1,79 @@
-//! The backends: which servers an upstream has, whose turn it is, and the connections to them.
+//! The backends: which servers an upstream has, which of them gets a request, and the connections to them.
 //!
-//! [`Upstreams`] is shared by all workers and knows whose turn it is. [`Pools`] belongs to one worker: connections are
-//! driven by the runtime that made them, so they are never handed to another.
+//! [`Upstreams`] is shared by all workers. Three things are kept apart: which servers there are ([`Upstreams::new`]), how
+//! each is doing (its `Standing`, which outlives the configuration as the [`Server`] does), and which is chosen (`balance`).
+//! [`Pools`] belongs to one worker: connections are driven by the runtime that made them, so they are never handed to another.
 
+mod balance;
 mod body;
+mod budget;
+mod check;
+mod choose;
 mod connection;
+mod flight;
 mod framing;
 mod http2;
 mod lease;
 mod pool;
+mod queue;
+mod resolve;
 mod server;
+mod standing;
+mod tape;
 mod tls;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+pub use balance::digest;
 pub use body::{BodyFailure, BodyWatch, RequestBody};
+pub use flight::Flight;
 pub use lease::{Lease, SendFailure};
 pub use pool::Pools;
 pub use server::{Server, ServerId};
+pub use standing::{Breaker, Health};
+pub use tape::Tape;
 
 use crate::config;
+use balance::Chance;
+use budget::Budget;
+use choose::Choice;
+use queue::Queue;
 
 /// All upstreams, by the index that routes use.
 #[derive(Debug)]
-pub struct Upstreams(Vec<Upstream>);
+pub struct Upstreams(Vec<Arc<Upstream>>);
 
 /// One upstream.
 #[derive(Debug)]
 pub struct Upstream {
     config: Arc<config::Upstream>,
-    servers: Vec<Arc<Server>>,
-    turn: AtomicUsize,
+    /// The servers there are now.
+    choice: ArcSwap<Choice>,
+    chance: Chance,
+    /// The addresses of each server of the configuration, where its name has been resolved. Held while `choice` is replaced.
+    resolved: Mutex<Vec<Option<Vec<IpAddr>>>>,
+    /// Held while turns are counted.
+    round: Mutex<()>,
+    /// Held while it is decided whether one more server can be done without.
+    ejecting: Mutex<()>,
+    /// What requests that began with the configuration before share with those of this one.
+    shared: Arc<Shared>,
+}
+
+/// What outlives a reload.
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Queue,
+    budget: Budget,
+    /// Requests that were sent again.
+    retries: AtomicU64,
+    /// How often a server was ejected.
+    ejections: AtomicU64,
 }
 
 impl Upstreams {
@@ -42,7 +83,7 @@ impl Upstreams {
     pub fn new(upstreams: &[config::Upstream], before: Option<&Self>) -> Self {
         let upstream = |config: &config::Upstream| {
             let before = before.and_then(|before| before.iter().find(|upstream| upstream.name() == config.name));
-            Upstream::new(config, before)
+            Arc::new(Upstream::new(config, before))
         };
         Self(upstreams.iter().map(upstream).collect())
     }
@@ -50,28 +91,29 @@ impl Upstreams {
     /// The upstream with this index, if the configuration has one.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Upstream> {
-        self.0.get(index)
+        self.0.get(index).map(Arc::as_ref)
     }
 
     /// The upstreams in order.
     pub fn iter(&self) -> impl Iterator<Item = &Upstream> {
-        self.0.iter()
+        self.0.iter().map(Arc::as_ref)
     }
 }
 
 impl Upstream {
     fn new(config: &config::Upstream, before: Option<&Self>) -> Self {
         let config = Arc::new(config.clone());
-        let known = |address: &config::ServerAddress| {
-            let servers = before.map(Self::servers).unwrap_or_default();
-            servers.iter().find(|server| server.is(address, &config)).cloned()
-        };
-        let servers = config.servers.iter();
-        let servers = servers.map(|address| known(address).unwrap_or_else(|| Server::new(address, &config)));
+        let before_choice = before.map(|before| before.choice.load_full());
+        let resolved: Vec<_> = config.servers.iter().map(|_| None).collect();
+        let choice = Choice::new(&config, before_choice.as_deref(), &resolved);
         Self {
-            servers: servers.collect(),
+            resolved: Mutex::new(resolved),
+            choice: ArcSwap::from_pointee(choice),
             config,
-            turn: AtomicUsize::new(0),
+            chance: Chance::new(),
+            round: Mutex::default(),
+            ejecting: Mutex::default(),
+            shared: before.map(|before| Arc::clone(&before.shared)).unwrap_or_default(),
         }
     }
 
@@ -81,10 +123,10 @@ impl Upstream {
         &self.config.name
     }
 
-    /// Its servers.
+    /// The servers that it has now.
     #[must_use]
-    pub fn servers(&self) -> &[Arc<Server>] {
-        &self.servers
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        self.choice.load().servers().cloned().collect()
     }
 
     /// How long the upstream may take to answer, from the last byte of the request.
@@ -93,14 +135,19 @@ impl Upstream {
         self.config.response_timeout
     }
 
-    /// The servers to try for one request, each once: round robin, then those after it.
-    pub fn servers_in_turn(&self) -> impl Iterator<Item = &Arc<Server>> {
-        let first = match self.servers.len() {
-            0 | 1 => 0,
-            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
-        };
-        let (before, from) = self.servers.split_at_checked(first).unwrap_or_default();
-        from.iter().chain(before)
+    /// When a request is sent again.
+    #[must_use]
+    pub fn retry(&self) -> &config::Retry {
+        &self.config.resilience.retry
+    }
+
+    /// What requests are known by again, where that decides who gets them.
+    #[must_use]
+    pub fn hash_by(&self) -> Option<&config::HashBy> {
+        match &self.config.resilience.balance {
+            config::Balance::Hash(by) => Some(by),
+            config::Balance::LeastRequests | config::Balance::RoundRobin => None,
+        }
     }
 }
 
@@ -131,6 +178,12 @@ pub enum UpstreamError {
     /// No answer came in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// No server is there that may be sent a request.
+    #[error("no server is fit to be sent a request")]
+    NoneFit,
+    /// All servers have as many requests in flight as they may.
+    #[error("every server has as many requests in flight as it may")]
+    Full,
     /// The client's body failed while it was being forwarded.
     #[error("the client's request body failed")]
     ClientBody(#[source] BodyFailure),
@@ -142,7 +195,46 @@ impl UpstreamError {
     pub const fn is_unprocessed(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Tls(_) | Self::ConnectTimeout(_) | Self::Unprocessed(_) => true,
-            Self::Broken(_) | Self::NotHttp(_) | Self::Invalid(_) | Self::Timeout(_) | Self::ClientBody(_) => false,
+            Self::Broken(_)
+            | Self::NotHttp(_)
+            | Self::Invalid(_)
+            | Self::Timeout(_)
+            | Self::NoneFit
+            | Self::Full
+            | Self::ClientBody(_) => false,
+        }
+    }
+
+    /// Whether asking again may go better: the connection broke before there was an answer.
+    #[must_use]
+    pub const fn may_be_chance(&self) -> bool {
+        match self {
+            Self::Broken(_) => true,
+            Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Unprocessed(_)
+            | Self::ConnectTimeout(_)
+            | Self::NotHttp(_)
+            | Self::Invalid(_)
+            | Self::Timeout(_)
+            | Self::NoneFit
+            | Self::Full
+            | Self::ClientBody(_) => false,
+        }
+    }
+
+    /// Whether it is the server's failure, which counts against it.
+    #[must_use]
+    pub const fn is_of_server(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::Tls(_)
+            | Self::ConnectTimeout(_)
+            | Self::Broken(_)
+            | Self::NotHttp(_)
+            | Self::Invalid(_)
+            | Self::Timeout(_) => true,
+            Self::Unprocessed(_) | Self::NoneFit | Self::Full | Self::ClientBody(_) => false,
         }
     }
 }

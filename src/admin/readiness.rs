@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
+use crate::gateway::Gateway;
 use crate::issuer::Issuers;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::time::{Clock, Timestamp};
 use crate::tls::{Standing, Tls};
 use crate::token::{Blocklist, Freshness, Keyring, Tokens};
+use crate::upstream::{Breaker, Health};
 
 /// Knows what readiness depends on.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Readiness {
     reloads: Arc<Reloads>,
     tls: Arc<Tls>,
     clock: Clock,
+    gateway: Arc<Gateway>,
     /// What a reload replaces.
     current: ArcSwap<Current>,
 }
@@ -61,6 +64,7 @@ impl Readiness {
         reloads: Arc<Reloads>,
         tls: Arc<Tls>,
         clock: Clock,
+        gateway: Arc<Gateway>,
     ) -> Self {
         Self {
             draining: AtomicBool::new(false),
@@ -70,6 +74,7 @@ impl Readiness {
             tls,
             clock,
             current: ArcSwap::from_pointee(Current { tokens, issuers }),
+            gateway,
         }
     }
 
@@ -116,6 +121,14 @@ impl Readiness {
             }
         }
         self.certificates(&mut reasons);
+        // Nor other routes when servers of an upstream are.
+        for upstream in self.gateway.upstreams().iter() {
+            for server in upstream.servers() {
+                if let Some(trouble) = server.trouble() {
+                    reasons.push(format!("{server} of the upstream {} is {trouble}", upstream.name()));
+                }
+            }
+        }
         // The configuration that is in force goes on: no reason not to be ready.
         let in_force = self.reloads.in_force();
         if let Some(why) = in_force.refused {
@@ -188,6 +201,19 @@ impl Readiness {
                 certificate.not_after.unix_seconds(),
             )
         }));
+        metrics.upstreams.clear();
+        for upstream in self.gateway.upstreams().iter() {
+            let name = upstream.name();
+            metrics.upstreams.totals(name, upstream.retries(), upstream.ejections());
+            for server in upstream.servers() {
+                let (health, breaker) = server.condition();
+                let ejected = !matches!(breaker, Breaker::Closed { .. });
+                let up = matches!(health, Health::Up { .. });
+                metrics
+                    .upstreams
+                    .server(name, &server.to_string(), up, ejected, server.in_flight());
+            }
+        }
         // The list counts from its start, as the counter does.
         let restored = self.blocklist.restored();
         metrics

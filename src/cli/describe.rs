@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, Route};
+use crate::config::{Config, Route, ServerAddress};
 use crate::id::IssuerName;
 use crate::rules::policy::{Access, AuthMode, TrustedIssuers};
 use crate::rules::route::{HostPattern, Rule};
@@ -58,6 +58,14 @@ pub(super) fn upstream(config: &Config, route: &Route) -> String {
             .map_or("?", |upstream| &upstream.name)
             .to_owned(),
         (None, None) => "verify only".to_owned(),
+    }
+}
+
+/// A server as the file names it, with its weight unless it is 1.
+pub(super) fn weighted(address: &ServerAddress, weight: u16) -> String {
+    match weight {
+        1 => address.to_string(),
+        _ => format!("{address} weight={weight}"),
     }
 }
 

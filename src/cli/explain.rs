@@ -158,7 +158,12 @@ fn print_forwarded(
     let servers: Vec<String> = route
         .upstream
         .and_then(|index| config.upstreams.get(index))
-        .map(|upstream| upstream.servers.iter().map(ToString::to_string).collect())
+        .map(|upstream| {
+            let servers = upstream.servers.iter().zip(&upstream.weights);
+            servers
+                .map(|(server, weight)| describe::weighted(server, *weight))
+                .collect()
+        })
         .unwrap_or_default();
     writeln!(
         out,

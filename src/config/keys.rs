@@ -10,6 +10,7 @@ mod gateway;
 mod http2;
 mod issuers;
 mod limits;
+mod resilience;
 mod routes;
 mod state;
 mod streams;
@@ -78,6 +79,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let state = state::KEYS.iter().chain(issuers::KEYS);
     let traffic = upstreams::KEYS
         .iter()
+        .chain(resilience::KEYS)
         .chain(routes::KEYS)
         .chain(edges::ROUTE)
         .chain(streams::KEYS);

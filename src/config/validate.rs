@@ -13,6 +13,7 @@ mod limits;
 mod maintenance;
 mod paths;
 mod redis_url;
+mod resilience;
 mod revocation;
 mod routes;
 mod server;

@@ -104,6 +104,8 @@ codes! {
     RevocationsUnavailable = "revocations_unavailable", SERVICE_UNAVAILABLE, "Revocations not known";
     /// The keys of the token's issuer are not known.
     IssuerUnavailable = "issuer_unavailable", SERVICE_UNAVAILABLE, "Issuer not available";
+    /// No server of the upstream is well, or all have as much to do as they may.
+    UpstreamUnavailable = "upstream_unavailable", SERVICE_UNAVAILABLE, "Upstream not available";
     /// The upstream took too long to answer.
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, "Upstream took too long";
 }

@@ -16,7 +16,7 @@ use crate::config::Streams;
 use crate::problem::Code;
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
 use crate::token::{Leash, Refusal};
-use crate::upstream::{BodyWatch, Lease};
+use crate::upstream::{BodyWatch, Flight, Lease};
 
 /// Why an answer broke off. The client sees a broken connection, never a body that looks whole.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,8 @@ enum Kind {
         idle: Option<Idle>,
         identity: Arc<IdentityHeaders>,
         leash: Option<Leash>,
+        /// The request's place at the server, until the answer has ended.
+        flight: Option<Flight>,
     },
     /// None, but the connection becomes a tunnel.
     Tunnel(Option<Box<Tunnel>>),
@@ -101,6 +103,7 @@ impl ResponseBody {
             idle,
             identity,
             leash: None,
+            flight: None,
         })
     }
 
@@ -110,6 +113,18 @@ impl ResponseBody {
             Kind::Upstream { inner, leash: tie, .. } if !inner.is_end_stream() => *tie = leash,
             Kind::Tunnel(tunnel) => *tunnel = tunnel.take().map(|tunnel| Box::new(tunnel.bounded(streams, leash))),
             Kind::Whole(_) | Kind::Upstream { .. } => {}
+        }
+        self
+    }
+
+    /// Keeps the request's place at the server until the answer has ended.
+    #[must_use]
+    pub(super) fn holding(mut self, place: Flight) -> Self {
+        if let Kind::Upstream {
+            loan: Some(_), flight, ..
+        } = &mut self.0
+        {
+            *flight = Some(place);
         }
         self
     }
@@ -207,7 +222,7 @@ impl Body for ResponseBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let (inner, loan, deadline, idle, identity, leash) = match &mut this.0 {
+        let (inner, loan, deadline, idle, identity, leash, flight) = match &mut this.0 {
             Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Tunnel(_) => return Poll::Ready(None),
             Kind::Upstream {
@@ -217,7 +232,8 @@ impl Body for ResponseBody {
                 idle,
                 identity,
                 leash,
-            } => (inner, loan, deadline, idle, identity, leash),
+                flight,
+            } => (inner, loan, deadline, idle, identity, leash, flight),
         };
         if let Some(why) = leash.as_ref().and_then(Leash::ended) {
             return this.end(why);
@@ -243,6 +259,7 @@ impl Body for ResponseBody {
                     return Poll::Ready(Some(Err(BodyError::Reset)));
                 }
                 give_back(loan);
+                *flight = None;
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Upstream(error)))),
@@ -254,6 +271,7 @@ impl Body for ResponseBody {
         // A server that knows the length stops asking after the last byte, so the end must be seen here.
         if inner.is_end_stream() {
             give_back(loan);
+            *flight = None;
         }
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {

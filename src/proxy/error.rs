@@ -171,6 +171,13 @@ fn upstream_problem(error: &UpstreamError) -> Problem {
         UpstreamError::NotHttp(_) => Problem::new(Code::UpstreamInvalid, "the upstream's answer is not HTTP"),
         UpstreamError::Invalid(_) => Problem::new(Code::UpstreamInvalid, "the upstream's answer may not be relayed"),
         UpstreamError::Timeout(_) => Problem::new(Code::UpstreamTimeout, "the upstream took too long to answer"),
+        UpstreamError::NoneFit => Problem::new(Code::UpstreamUnavailable, "no server of the upstream is well")
+            .retry_after(Duration::from_secs(1)),
+        UpstreamError::Full => Problem::new(
+            Code::UpstreamUnavailable,
+            "the upstream has as many requests as it may have",
+        )
+        .retry_after(Duration::from_secs(1)),
         UpstreamError::ClientBody(BodyFailure::TooLarge) => {
             Problem::new(Code::BodyTooLarge, "the request body is larger than this route takes").closing()
         }

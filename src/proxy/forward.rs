@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 
 use super::body::ResponseBody;
 use super::error::Refused;
+use super::repeat::Repeats;
 use super::upgrade::Upgrade;
 use super::{lifetime, whoami};
 use crate::config::ServerAddress;
 use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
 use crate::time::monotonic;
-use crate::upstream::{BodyWatch, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError};
+use crate::upstream::{BodyWatch, Flight, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError};
 
 /// One request on its way to one upstream. The [`Permit`] says that it may go.
 pub(super) struct Errand<'a> {
@@ -28,14 +29,24 @@ pub(super) struct Errand<'a> {
     pub(super) identity: &'a Arc<IdentityHeaders>,
     pub(super) deadline: Option<Instant>,
     pub(super) upgrade: Option<&'a Upgrade>,
+    /// What the request is known by again, where that decides who gets it.
+    pub(super) key: Option<u64>,
 }
 
 /// How an attempt on one connection failed.
-enum Failed {
+pub(super) enum Failed {
     /// Nothing was sent: the request is as it was.
     Unsent(Box<Request<RequestBody>>, UpstreamError),
     /// Something may have been sent.
     Sent(UpstreamError),
+}
+
+impl Failed {
+    const fn error(&self) -> &UpstreamError {
+        match self {
+            Self::Unsent(_, error) | Self::Sent(error) => error,
+        }
+    }
 }
 
 impl Errand<'_> {
@@ -53,12 +64,13 @@ impl Errand<'_> {
 
     async fn deliver(&self, mut parts: Parts, body: RequestBody) -> Result<Response<ResponseBody>, UpstreamError> {
         parts.version = Version::HTTP_11;
-        let mut request = Request::from_parts(parts, body);
         // An HTTP/1.0 client may send no Host, but HTTP/1.1 is not HTTP without one (RFC 9112, section 3.2).
-        let hostless = !request.headers().contains_key(header::HOST);
-        let mut last = UpstreamError::Invalid("the upstream has no servers");
-        for server in self.upstream.servers_in_turn() {
-            match server.address() {
+        let hostless = !parts.headers.contains_key(header::HOST);
+        let (body, mut repeats) = Repeats::new(self.upstream, &parts.method, body, self.watch.is_some());
+        let mut request = Request::from_parts(parts, body);
+        let mut flight = self.upstream.board(self.key, &[], true).await?;
+        loop {
+            match flight.server().address() {
                 ServerAddress::Whoami => return whoami::answer(request).await,
                 ServerAddress::Remote { host, port, .. } => {
                     if hostless && let Ok(host) = HeaderValue::try_from(format!("{host}:{port}")) {
@@ -66,45 +78,30 @@ impl Errand<'_> {
                     }
                 }
             }
-            // First a connection that is idle, if there is one, then a new one.
-            let mut reuse = true;
-            loop {
-                let lease = match self.connection(server, reuse).await {
-                    Ok(lease) => lease,
-                    // What was sent, if anything, may be sent again: the next server may have it.
-                    Err(error) => {
-                        last = error;
-                        break;
+            let (outcome, spare) = self.ask(&flight, request, &repeats).await;
+            let next = match outcome {
+                Ok(response) => {
+                    let status = response.status();
+                    self.upstream.answered(&mut flight, status);
+                    let instead = if self.upstream.retry().status.contains(status) {
+                        Box::pin(repeats.instead_of(self.key, &flight, spare)).await
+                    } else {
+                        None
+                    };
+                    match instead {
+                        None => return Ok(response.map(|body| body.holding(flight))),
+                        Some(next) => next,
                     }
-                };
-                let again = lease.is_reused();
-                let idempotent = is_idempotent(request.method());
-                // A server of HTTP/2 may say that it did nothing about a request, whatever it asks.
-                let spare = if lease.is_shared() || (again && idempotent) {
-                    self.copy(&request)
-                } else {
-                    None
-                };
-                match (self.attempt(lease, request).await, spare) {
-                    (Ok(response), _) => return Ok(response),
-                    (Err(Failed::Unsent(back, error)), _) => (request, last) = (*back, error),
-                    (Err(Failed::Sent(error)), Some(spare)) if error.is_unprocessed() => {
-                        (request, last) = (spare, error);
-                    }
-                    // The server closed the idle connection while the request was on its way: ask again on a new one.
-                    (Err(Failed::Sent(error @ UpstreamError::Broken(_))), Some(spare)) if again && idempotent => {
-                        (request, last) = (spare, error);
-                    }
-                    (Err(Failed::Sent(error)), _) => return Err(error),
                 }
-                // A share in a connection that has just been made has been used before as well: twice is enough.
-                if !again || !reuse {
-                    break;
+                Err(failed) => {
+                    if failed.error().is_of_server() {
+                        self.upstream.failed(&mut flight);
+                    }
+                    Box::pin(repeats.after(failed, self.key, flight, spare)).await?
                 }
-                reuse = false;
-            }
+            };
+            (flight, request) = next;
         }
-        Err(last)
     }
 
     async fn connection(&self, server: &Arc<Server>, reuse: bool) -> Result<Lease, UpstreamError> {
@@ -117,16 +114,39 @@ impl Errand<'_> {
         }
     }
 
-    /// A copy to send again, where there is no body.
-    fn copy(&self, request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-        if self.watch.is_some() {
-            return None;
+    /// Asks one server, first on a connection that is idle, if there is one. Comes with a copy of the request, where it
+    /// may be sent again.
+    async fn ask(
+        &self,
+        flight: &Flight,
+        mut request: Request<RequestBody>,
+        repeats: &Repeats<'_>,
+    ) -> (Result<Response<ResponseBody>, Failed>, Option<Request<RequestBody>>) {
+        let mut reuse = true;
+        loop {
+            let lease = match self.connection(flight.server(), reuse).await {
+                Ok(lease) => lease,
+                Err(error) => return (Err(Failed::Unsent(Box::new(request), error)), None),
+            };
+            let again = lease.is_reused();
+            // A server of HTTP/2 may say that it did nothing about a request, whatever it asks.
+            let spare = repeats.copy(&request, self.identity, lease.is_shared());
+            // A share in a connection that has just been made has been used before as well: twice is enough.
+            let first = again && reuse;
+            request = match (self.attempt(lease, request).await, spare) {
+                // The server closed the idle connection before the request was on it: that is no failure of either.
+                (Err(Failed::Unsent(back, _)), _) if first => *back,
+                (Err(Failed::Sent(error)), Some(spare)) if first && error.is_unprocessed() => spare,
+                // Or while it was on its way.
+                (Err(Failed::Sent(UpstreamError::Broken(_))), Some(spare))
+                    if first && repeats.may_repeat() && self.upstream.may_repeat() =>
+                {
+                    spare
+                }
+                outcome => return outcome,
+            };
+            reuse = false;
         }
-        let mut copy = Request::new(RequestBody::empty(Arc::clone(self.identity)));
-        copy.method_mut().clone_from(request.method());
-        copy.uri_mut().clone_from(request.uri());
-        copy.headers_mut().clone_from(request.headers());
-        Some(copy)
     }
 
     async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Failed> {
@@ -193,14 +213,6 @@ impl Errand<'_> {
             }
         }
     }
-}
-
-/// Whether doing it twice is the same as once (RFC 9110, section 9.2.2).
-fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-    )
 }
 
 /// What of an answer hyper takes, but a gateway must not relay: a framing that the client could read differently.

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::tape::{Reader, Tape};
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
 use crate::time::monotonic;
 
@@ -53,6 +54,8 @@ impl Error for BodyFailure {
 #[derive(Debug)]
 pub struct RequestBody {
     inner: Option<Incoming>,
+    /// Where to read from instead, and how much of that was read.
+    tape: Option<Reader>,
     left: u64,
     watch: Option<Arc<BodyWatch>>,
     identity: Arc<IdentityHeaders>,
@@ -90,6 +93,7 @@ impl RequestBody {
             return (
                 Self {
                     inner: None,
+                    tape: None,
                     left: 0,
                     watch: None,
                     identity,
@@ -110,6 +114,7 @@ impl RequestBody {
         });
         let body = Self {
             inner: Some(body),
+            tape: None,
             left: limit.unwrap_or(u64::MAX),
             watch: Some(Arc::clone(&watch)),
             identity,
@@ -123,6 +128,7 @@ impl RequestBody {
     pub fn empty(identity: Arc<IdentityHeaders>) -> Self {
         Self {
             inner: None,
+            tape: None,
             left: 0,
             watch: None,
             identity,
@@ -155,6 +161,23 @@ impl RequestBody {
             late.as_mut().reset(deadline);
         }
         late.as_mut().poll(cx)
+    }
+
+    /// The same body, of which the first `limit` bytes are kept on a tape for as long as there are no more.
+    #[must_use]
+    pub fn taped(self, limit: u64) -> (Self, Arc<Tape>) {
+        let identity = Arc::clone(&self.identity);
+        let tape = Arc::new(Tape::new(self, limit));
+        (Self::replay(&tape, &identity), tape)
+    }
+
+    /// What is on the tape from its beginning, and then the rest of the body.
+    #[must_use]
+    pub fn replay(tape: &Arc<Tape>, identity: &Arc<IdentityHeaders>) -> Self {
+        Self {
+            tape: Some(Reader::new(tape)),
+            ..Self::empty(Arc::clone(identity))
+        }
     }
 
     fn fail(&mut self, failure: BodyFailure) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
@@ -236,6 +259,9 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         let this = self.get_mut();
+        if let Some(tape) = &mut this.tape {
+            return tape.poll_frame(cx);
+        }
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
@@ -298,10 +324,16 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        match &self.tape {
+            Some(tape) => tape.is_end_stream(),
+            None => self.inner.as_ref().is_none_or(Body::is_end_stream),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(tape) = &self.tape {
+            return tape.size_hint();
+        }
         self.inner
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)

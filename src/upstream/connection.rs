@@ -132,7 +132,8 @@ async fn open(server: &Server) -> Result<Connection, NoConnection> {
         return Err(NoConnection::Tcp(Arc::new(io::ErrorKind::Unsupported.into())));
     };
     let settings = server.settings();
-    let stream = tcp(host, *port, settings.tcp_keepalive)
+    let resolved = server.resolved().map(|ip| ip.to_string());
+    let stream = tcp(resolved.as_deref().unwrap_or(host), *port, settings.tcp_keepalive)
         .await
         .map_err(|error| NoConnection::Tcp(Arc::new(error)))?;
     match scheme {

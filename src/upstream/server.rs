@@ -1,8 +1,11 @@
 //! [`Server`]: one server of an upstream, shared by all workers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
+use super::balance::digest;
+use super::standing::{Breaker, Health, Standing};
 use super::tls::Tls;
 use crate::config;
 use crate::config::ServerAddress;
@@ -11,24 +14,64 @@ use crate::config::ServerAddress;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServerId(u64);
 
-/// One server of one upstream. It lives for as long as a configuration has it or a request is on its way to it.
+/// One server of one upstream: one address of it, where its name has several. It lives for as long as a configuration has it or a request is on its way to it.
 #[derive(Debug)]
 pub struct Server {
     id: ServerId,
     address: ServerAddress,
     upstream: Arc<config::Upstream>,
     tls: Option<Tls>,
+    /// Which of the addresses of the name it is, once the name is resolved.
+    resolved: Option<IpAddr>,
+    /// What consistent hashing knows it by: the same in every process.
+    pub(super) digest: u64,
+    pub(super) standing: Standing,
+    /// Requests on their way to it or being answered by it, where somebody wants to know.
+    pub(super) in_flight: AtomicUsize,
+    /// What it has saved up for its turn in a round. Changed under the upstream's lock.
+    pub(super) credit: AtomicI64,
+    /// Whether it is being checked already.
+    pub(super) watched: AtomicBool,
 }
 
 impl Server {
-    pub(super) fn new(address: &ServerAddress, upstream: &Arc<config::Upstream>) -> Arc<Self> {
+    pub(super) fn new(
+        address: &ServerAddress,
+        resolved: Option<IpAddr>,
+        upstream: &Arc<config::Upstream>,
+    ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = resolved.map(|ip| ip.to_string()).unwrap_or_default();
         Arc::new(Self {
             id: ServerId(NEXT.fetch_add(1, Ordering::Relaxed)),
             address: address.clone(),
             upstream: Arc::clone(upstream),
             tls: Tls::of(address, upstream),
+            resolved,
+            digest: digest(format!("{address:?} {name}").as_bytes()),
+            standing: Standing::default(),
+            in_flight: AtomicUsize::new(0),
+            credit: AtomicI64::new(0),
+            watched: AtomicBool::new(false),
         })
+    }
+
+    /// The address to connect to, where its name has been resolved; else the name is all there is.
+    #[must_use]
+    pub const fn resolved(&self) -> Option<IpAddr> {
+        self.resolved
+    }
+
+    /// Requests on their way to it or being answered by it. Not counted where the upstream has one server and no limit.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// What checks and requests have shown of it.
+    #[must_use]
+    pub fn condition(&self) -> (Health, Breaker) {
+        self.standing.look()
     }
 
     /// Its identity within the process.
@@ -43,6 +86,15 @@ impl Server {
         &self.address
     }
 
+    /// Its host and port as written.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match &self.address {
+            ServerAddress::Remote { host, port, .. } => format!("{host}:{port}"),
+            ServerAddress::Whoami => String::new(),
+        }
+    }
+
     /// The settings of the upstream that it was made for; its list of servers may have changed since.
     #[must_use]
     pub fn settings(&self) -> &config::Upstream {
@@ -55,7 +107,16 @@ impl Server {
     }
 
     /// Whether it is the server at this address, and nothing that its connections depend on is different.
-    pub(super) fn is(&self, address: &ServerAddress, upstream: &config::Upstream) -> bool {
-        self.address == *address && self.upstream.same_connections(upstream)
+    pub(super) fn is(&self, address: &ServerAddress, resolved: Option<IpAddr>, upstream: &config::Upstream) -> bool {
+        self.address == *address && self.resolved == resolved && self.upstream.same_connections(upstream)
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.resolved {
+            Some(ip) => write!(f, "{} ({ip})", self.address),
+            None => self.address.fmt(f),
+        }
     }
 }

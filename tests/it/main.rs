@@ -49,6 +49,8 @@ mod redis;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod resilience;
+#[cfg(test)]
 mod steady;
 #[cfg(test)]
 mod store;

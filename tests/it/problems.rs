@@ -96,6 +96,14 @@ fn routes(upstream: &Upstream) -> String {
         response_timeout = "300ms"
         [upstreams.down]
         servers = ["http://{}"]
+        [upstreams.full]
+        servers = ["{}"]
+        max_requests = 1
+        queue = 0
+        [[routes]]
+        path = "/full"
+        upstream = "full"
+        auth = "none"
         [[routes]]
         path = "/c"
         upstream = "app"
@@ -138,6 +146,7 @@ fn routes(upstream: &Upstream) -> String {
         "#,
         upstream.url(),
         free_address(),
+        upstream.url(),
         free_address(),
     )
 }
@@ -219,7 +228,7 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
 async fn every_code_is_the_answer_to_some_request() {
     let upstream = Upstream::start(|seen| match seen.target.as_str() {
         "/c/garbage" => Reply::Last(b"no HTTP at all\r\n\r\n".to_vec()),
-        "/c/silence" => Reply::Stall(Vec::new()),
+        "/c/silence" | "/full/silence" => Reply::Stall(Vec::new()),
         _ => Reply::ok("own"),
     })
     .await;
@@ -243,6 +252,19 @@ async fn every_code_is_the_answer_to_some_request() {
     for (code, request) in plain_requests(&gateway, &user, &ended) {
         collected.expect(&gateway, code, request).await;
     }
+
+    // The upstream has one request, and may have no more.
+    let mut silent = Conversation::open(gateway.address).await;
+    silent
+        .send(gateway.fill("GET /full/silence HTTP/1.1\r\nHost: HOST\r\n\r\n", ""))
+        .await;
+    eventually(DEADLINE, "the upstream has the request", || async {
+        (!upstream.seen_with("/full/silence").is_empty()).then_some(())
+    })
+    .await;
+    let request = gateway.fill("GET /full HTTP/1.1\r\nHost: HOST\r\n\r\n", "");
+    collected.expect(&gateway, "upstream_unavailable", request).await;
+    drop(silent);
 
     // One hash runs, one waits: the others are turned away at once, and told when to come back.
     let login = json!({"email": user.email, "password": "x"});

@@ -10,9 +10,11 @@ const TEN_MINUTES: std::time::Duration = std::time::Duration::from_mins(10);
 pub(super) static KEYS: &[Key] = &[
     key(
         "upstreams.NAME.servers",
-        List("\"http://HOST:PORT\", \"https://HOST:PORT\", \"h2://HOST:PORT\" or \"builtin:whoami\""),
+        List(
+            "\"http://HOST:PORT\", \"https://HOST:PORT\", \"h2://HOST:PORT\" or \"builtin:whoami\"; then \" weight=N\" (0 to 256)",
+        ),
         Required,
-        "The servers, used in turn. `http://` is HTTP/1.1, `https://` is HTTP/2 or HTTP/1.1 over TLS, `h2://` is HTTP/2 \
+        "The servers, each with its weight (1 where none is given; 0: it gets no requests). `http://` is HTTP/1.1, `https://` is HTTP/2 or HTTP/1.1 over TLS, `h2://` is HTTP/2 \
          without TLS. `builtin:whoami` answers with the request as an upstream would see it.",
     ),
     key(

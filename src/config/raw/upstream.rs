@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::{Dns, Eject, Health, Retry};
 use crate::config::units;
 
 #[derive(Deserialize)]
@@ -31,4 +32,16 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) tls_key_file: Option<String>,
     pub(in crate::config) tls_server_name: Option<String>,
     pub(in crate::config) tls_skip_verify: bool,
+    pub(in crate::config) balance: String,
+    pub(in crate::config) hash_by: Option<String>,
+    #[serde(deserialize_with = "units::duration")]
+    pub(in crate::config) slow_start: Duration,
+    pub(in crate::config) max_requests: Option<usize>,
+    pub(in crate::config) queue: usize,
+    #[serde(deserialize_with = "units::duration")]
+    pub(in crate::config) queue_timeout: Duration,
+    pub(in crate::config) health: Health,
+    pub(in crate::config) eject: Eject,
+    pub(in crate::config) retry: Retry,
+    pub(in crate::config) dns: Dns,
 }

@@ -5,6 +5,7 @@ mod edges;
 mod http2;
 mod issuers;
 mod limits;
+mod resilience;
 mod revocation;
 mod routes;
 mod rows;
@@ -33,7 +34,11 @@ const MYSQL: &str = "url = \"mysql://ann@db/gate\"\n";
 const REDIS: &str = "url = \"rediss://cache\"\n";
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let traffic = upstreams::ROWS.iter().chain(routes::ROWS).chain(streams::ROWS);
+    let traffic = upstreams::ROWS
+        .iter()
+        .chain(resilience::ROWS)
+        .chain(routes::ROWS)
+        .chain(streams::ROWS);
     rows::ROWS
         .iter()
         .chain(revocation::ROWS)
@@ -67,7 +72,7 @@ fn beside(key: &str) -> &'static str {
         }
         "routes[].redirect.status" => "redirect.to = \"/b\"\n",
         "routes[].strip_prefix" => "path = \"/orders/all\"\n",
-        _ => "",
+        _ => resilience::beside(key),
     }
 }
 
@@ -88,7 +93,8 @@ fn document(key: &str, value: &str) -> (String, usize) {
         "upstreams.NAME" if name == "servers" => {
             format!("[upstreams.a]\n{setting}\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n")
         }
-        "upstreams.NAME" => {
+        _ if section.starts_with("upstreams.NAME") => {
+            let setting = key.replacen("upstreams.NAME.", "", 1) + " = " + value;
             let server = if name.starts_with("tls_") {
                 "https://b"
             } else {

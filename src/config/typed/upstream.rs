@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+use super::{Balance, Resilience};
+
 /// `[upstreams.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// The name: 1 to 64 characters of `A-Z a-z 0-9 _ -`.
     pub name: String,
-    /// The servers, used in turn. At least one, none twice.
+    /// The servers. At least one, none twice.
     pub servers: Vec<ServerAddress>,
     /// How long a connection may take to be made, with its TLS handshake (default 5 s; 10 ms to 1 h).
     pub connect_timeout: Duration,
@@ -37,15 +39,25 @@ pub struct Upstream {
     pub http2: bool,
     /// How `https://` servers are spoken to.
     pub tls: UpstreamTls,
+    /// The weight of each server, in their order: 0 (no requests) to 256. Not all are 0.
+    pub weights: Vec<u16>,
+    /// What keeps it going when servers fail.
+    pub resilience: Resilience,
 }
 
 impl Upstream {
-    /// Whether all but the name and the list of servers is the same, so that connections made for one serve the other.
+    /// Whether all that a server and its connections depend on is the same, so that what was made for one serves the
+    /// other: all but the name, and which servers there are and how they are chosen from.
     #[must_use]
     pub fn same_connections(&self, other: &Self) -> bool {
         let bare = |upstream: &Self| Self {
             name: String::new(),
             servers: Vec::new(),
+            weights: Vec::new(),
+            resilience: Resilience {
+                balance: Balance::LeastRequests,
+                ..upstream.resilience.clone()
+            },
             ..upstream.clone()
         };
         bare(self) == bare(other)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, upstream_tls};
+use super::{Check, resilience, upstream_tls};
 use crate::config::error::Complaint;
 use crate::config::typed::Scheme;
 use crate::config::{raw, typed};
@@ -22,22 +22,36 @@ fn upstream(name: &str, raw: &raw::Upstream, check: &mut Check<'_>) -> Option<ty
     if texts.is_empty() {
         check.wrong(&key, Complaint::new("no server").allowed("at least one"));
     }
-    let mut servers = Vec::new();
+    let (mut servers, mut weights) = (Vec::new(), Vec::new());
     for (index, text) in texts.iter().enumerate() {
         let key = format!("{key}[{index}]");
-        match server(text) {
-            Ok(server) if servers.contains(&server) => check.invalid(&key, pattern, "the same server twice", text),
-            Ok(server) => servers.push(server),
+        let read = resilience::weight(text).and_then(|(address, weight)| Ok((server(address)?, weight)));
+        match read {
+            Ok((server, _)) if servers.contains(&server) => check.invalid(&key, pattern, "the same server twice", text),
+            Ok((server, weight)) => {
+                servers.push(server);
+                weights.push(weight);
+            }
             Err(message) => check.invalid(&key, pattern, message, text),
         }
     }
     let tls = upstream_tls::tls(name, raw, &servers, check);
+    if !weights.is_empty() && weights.iter().all(|weight| *weight == 0) {
+        check.wrong(
+            &key,
+            Complaint::new("every server has the weight 0").allowed("one or more with another weight"),
+        );
+        return None;
+    }
+    let resilience = resilience::resilience(name, raw, check);
     if servers.len() != texts.len() || texts.is_empty() {
         return None;
     }
     Some(typed::Upstream {
         name: name.to_owned(),
         servers,
+        weights,
+        resilience: resilience?,
         pool_max_age: raw.pool_max_age,
         idle_timeout: raw.idle_timeout,
         tcp_keepalive: raw.tcp_keepalive,

@@ -97,7 +97,9 @@ async fn a_server_that_hangs_up_at_once_is_asked_once_and_then_the_next_one() {
 async fn a_server_that_is_gone_is_passed_over_even_if_a_connection_to_it_was_kept() {
     let (gone, there) = (Upstream::echo().await, Upstream::echo().await);
     let servers = format!("\"{}\", \"{}\"", gone.url(), there.url());
-    let gateway = TestGateway::start(&routes("workers = 1", &servers, "")).await;
+    let config =
+        routes("workers = 1", &servers, "").replace("[upstreams.app]", "[upstreams.app]\nbalance = \"round-robin\"");
+    let gateway = TestGateway::start(&config).await;
     let raw = "GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     for _ in 0..4 {
         assert_eq!(exchange(gateway.address, raw).await.statuses(), [200]);

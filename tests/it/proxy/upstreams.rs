@@ -57,7 +57,7 @@ async fn a_request_without_a_route_is_404() {
 async fn several_servers_take_turns() {
     let servers = [Upstream::echo().await, Upstream::echo().await, Upstream::echo().await];
     let urls: Vec<String> = servers.iter().map(Upstream::url).collect();
-    let gateway = TestGateway::start(&route_to(&urls, "")).await;
+    let gateway = TestGateway::start(&route_to(&urls, "balance = \"round-robin\"")).await;
     for _ in 0..9 {
         assert_eq!(gateway.get("/up", None).await.0, 200);
     }

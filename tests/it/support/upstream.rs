@@ -98,7 +98,11 @@ impl Upstream {
 
     /// One that answers as `script` says.
     pub(crate) async fn start(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), script)
+    }
+
+    /// One that listens here and answers as `script` says.
+    pub(crate) fn on(listener: TcpListener, script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         let log = Arc::new(Mutex::new(Log::default()));
         let script: Arc<dyn Fn(&Seen) -> Reply + Send + Sync> = Arc::new(script);

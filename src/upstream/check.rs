@@ -1,0 +1,110 @@
+//! Active checks: each server is asked, now and then, whether it is well. One checker a server in the whole process, for as
+//! long as the server is there; a reload that keeps the server keeps its checker.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::header::{ACCEPT, HOST, USER_AGENT};
+use http::{HeaderValue, Request, StatusCode};
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+use super::balance::Chance;
+use super::choose::tell;
+use super::{Pools, RequestBody, Server, Shared, Upstream, UpstreamError, Upstreams};
+use crate::config::{HealthChecks, ServerAddress};
+use crate::rules::headers::IdentityHeaders;
+use crate::time::monotonic;
+
+impl Upstreams {
+    /// Starts what goes on in the background for these upstreams, on this runtime. It ends with them.
+    pub fn watch(&self, runtime: &Handle, identity: &Arc<IdentityHeaders>) {
+        for upstream in &self.0 {
+            upstream.check_all(runtime, identity);
+            upstream.resolve_all(runtime, identity);
+        }
+    }
+}
+
+impl Upstream {
+    /// Checks each server that nobody checks yet.
+    pub(super) fn check_all(&self, runtime: &Handle, identity: &Arc<IdentityHeaders>) {
+        for server in self.servers() {
+            let checked = self.config.resilience.health.is_some() && *server.address() != ServerAddress::Whoami;
+            if checked && !server.watched.swap(true, Ordering::AcqRel) {
+                runtime.spawn(run(
+                    Arc::downgrade(&server),
+                    Arc::downgrade(&self.shared),
+                    Arc::clone(identity),
+                ));
+            }
+        }
+    }
+}
+
+async fn run(server: Weak<Server>, shared: Weak<Shared>, identity: Arc<IdentityHeaders>) {
+    let luck = Chance::new();
+    let mut first = true;
+    loop {
+        // Nothing of the server is held meanwhile, so that it can go.
+        let Some(interval) = interval_of(&server) else { return };
+        sleep(by_chance(interval, first, &luck)).await;
+        first = false;
+        let (Some(server), Some(shared)) = (server.upgrade(), shared.upgrade()) else {
+            return;
+        };
+        let Some(rule) = &server.settings().resilience.health else {
+            return;
+        };
+        let asked = timeout(rule.timeout, ask(&server, rule, &identity)).await;
+        let failure = match asked {
+            Ok(Ok(status)) if rule.status.contains(status) => None,
+            Ok(Ok(status)) => Some(format!("its answer is {}", status.as_u16())),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {:?}", rule.timeout)),
+        };
+        let change = server.standing.checked(failure.is_none(), monotonic(), rule);
+        tell(&server, change, failure.as_deref(), &shared);
+    }
+}
+
+fn interval_of(server: &Weak<Server>) -> Option<Duration> {
+    let server = server.upgrade()?;
+    server.settings().resilience.health.as_ref().map(|rule| rule.interval)
+}
+
+/// A tenth more or less, so that replicas and servers do not all ask at the same time. The first time it is any part of it,
+/// but no more than a second.
+fn by_chance(interval: Duration, first: bool, chance: &Chance) -> Duration {
+    let thousandths = u32::try_from(chance.draw() % 1000).unwrap_or(0);
+    if first {
+        interval.min(Duration::from_secs(1)) * thousandths / 1000
+    } else {
+        interval * 9 / 10 + interval * thousandths / 5000
+    }
+}
+
+/// Asks on a connection of its own: one that is kept says nothing of whether others can be made.
+async fn ask(
+    server: &Arc<Server>,
+    rule: &HealthChecks,
+    identity: &Arc<IdentityHeaders>,
+) -> Result<StatusCode, UpstreamError> {
+    let mut lease = Pools::new().fresh(server).await?;
+    let mut request = Request::new(RequestBody::empty(Arc::clone(identity)));
+    *request.uri_mut() = rule
+        .path
+        .parse()
+        .map_err(|_| UpstreamError::Invalid("the path of its check is none"))?;
+    let own = || HeaderValue::try_from(server.authority()).ok();
+    if let Some(host) = rule.host.clone().or_else(own) {
+        request.headers_mut().insert(HOST, host);
+    }
+    request
+        .headers_mut()
+        .insert(USER_AGENT, HeaderValue::from_static("doorward"));
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let answer = lease.send(request).await;
+    Ok(answer?.status())
+}
