@@ -28,10 +28,12 @@ use departure::Departure;
 pub use owned::Owned;
 
 use crate::config::Config;
-use crate::limiter::{Client, Limiter};
+use crate::limiter::{Client, Gauge, Limiter};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, is_grpc};
-use crate::proxy::{Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace, rate_limited};
+use crate::proxy::{
+    Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace, overloaded, rate_limited,
+};
 use crate::rules::cors::{Cors, preflight_for};
 use crate::rules::headers::client_address;
 use crate::rules::route::{HostPattern, Rule};
@@ -55,6 +57,8 @@ pub struct Snapshot {
     owned: Owned,
     /// The limits of those endpoints.
     owned_limits: Vec<usize>,
+    /// How many requests to them there may be at once.
+    owned_at_once: Option<Gauge>,
     limiter: Arc<Limiter>,
     /// Where other proxies ask, if they may.
     verify: Option<Verify>,
@@ -119,6 +123,7 @@ impl Snapshot {
             proxy,
             owned,
             owned_limits: config.auth.limits.clone(),
+            owned_at_once: config.auth.max_requests.map(Gauge::new),
             limiter,
             verify: Verify::new(config),
             upstreams,
@@ -305,6 +310,9 @@ impl Snapshot {
             departure.of_endpoint(self.auth_cors.as_ref(), self.security_headers, preflight);
             if preflight {
                 return Ok(no_content());
+            }
+            if let Some(gauge) = &self.owned_at_once {
+                record.holds(gauge.enter().ok_or_else(overloaded)?);
             }
             let mut standings = Vec::new();
             if !self.owned_limits.is_empty() {

@@ -2,6 +2,7 @@
 //! remembered of each client, within bounds, and how an answer tells where the client stands.
 
 mod table;
+mod tally;
 mod tell;
 
 use std::net::IpAddr;
@@ -14,6 +15,8 @@ use crate::config::{self, LimitBy};
 use crate::id::Principal;
 use crate::rules::gcra::{Quota, Verdict};
 use crate::time::monotonic;
+pub use tally::{Gauge, Place, Tally};
+
 use table::{Key, Table};
 
 /// All limits of one configuration, and what every client has used of them.

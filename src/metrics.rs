@@ -108,12 +108,15 @@ struct RefusedLabels {
 pub enum RefusedConnection {
     /// It did not say in a PROXY header, or not in a valid one, whom it comes from.
     ProxyProtocol,
+    /// Its client has as many as it may.
+    PerIp,
 }
 
 impl EncodeLabelValue for RefusedConnection {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
         match self {
             Self::ProxyProtocol => "proxy_protocol",
+            Self::PerIp => "per_ip",
         }
         .encode(encoder)
     }
@@ -228,11 +231,10 @@ impl Metrics {
         registry.register("issuer_keys", help, metrics.issuer_keys.clone());
         let help = "Fetches of another issuer's keys that failed since the start";
         registry.register("issuer_fetch_failures", help, metrics.issuer_failures.clone());
-        let help = "Connections that were closed before their first request";
-        registry.register("connections_refused", help, metrics.refused_connections.clone());
         let help = "Changes of the configuration that were taken or refused";
         registry.register("config_reloads", help, metrics.config_reloads.clone());
         metrics.register_generation();
+        metrics.register_limits();
         // Both are there from the start, so that the first refusal is a change that an alert sees.
         let _ = [true, false].map(|taken| metrics.reloads(taken));
         metrics
@@ -247,6 +249,15 @@ impl Metrics {
         );
         let (help, loaded) = ("When the configuration in force was taken", self.config_loaded.clone());
         registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded);
+    }
+
+    fn register_limits(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "connections_refused",
+            "Connections that were closed before their first request",
+            self.refused_connections.clone(),
+        );
     }
 
     /// Notes a connection that was closed before its first request.

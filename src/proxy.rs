@@ -29,14 +29,14 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 pub use body::{BodyError, ResponseBody};
-pub use error::{Refused, rate_limited};
+pub use error::{Refused, overloaded, rate_limited};
 pub use exchange::{Caller, Exchange, Moment, Peer, Trace};
 pub use target::Target;
 pub use tunnel::{Traffic, Tunnel, TunnelEnd};
 
 use crate::config::{self, Config, LimitBy, OnTokenEnd};
 use crate::id::Identity;
-use crate::limiter::Limiter;
+use crate::limiter::{Gauge, Limiter, Tally};
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
@@ -58,6 +58,8 @@ pub struct Proxy {
     tokens: Arc<Tokens>,
     upstreams: Arc<Upstreams>,
     limiter: Arc<Limiter>,
+    /// How many requests there may be at once, over all routes.
+    at_once: Option<Gauge>,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,9 @@ struct Route {
     limits: Vec<usize>,
     /// And those that ask who that is.
     user_limits: Vec<usize>,
+    /// How many requests there may be at once, and how many of one user.
+    at_once: Option<Gauge>,
+    at_once_per_user: Option<Tally>,
     streams: config::Streams,
     client_certificate: bool,
 }
@@ -114,6 +119,8 @@ impl Proxy {
                 .filter(|limit| !is_by_user(limit))
                 .collect(),
             user_limits: route.limits.iter().copied().filter(is_by_user).collect(),
+            at_once: route.max_requests.map(Gauge::new),
+            at_once_per_user: route.max_requests_per_user.map(Tally::new),
             streams: route.streams.clone(),
             client_certificate: route.client_certificate,
         });
@@ -126,6 +133,7 @@ impl Proxy {
             tokens,
             upstreams,
             limiter,
+            at_once: config.server.max_requests.map(Gauge::new),
         })
     }
 

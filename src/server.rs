@@ -17,6 +17,7 @@ mod http1;
 mod http2;
 mod inherit;
 mod listeners;
+mod pace;
 mod patient;
 mod prepare;
 mod private;

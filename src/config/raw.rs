@@ -150,6 +150,7 @@ pub(super) struct Auth {
     pub(super) limits: Vec<String>,
     pub(super) verify: bool,
     pub(super) cors: AuthCors,
+    pub(super) max_requests: Option<usize>,
 }
 
 #[derive(Deserialize)]

@@ -246,6 +246,8 @@ pub struct Auth {
     pub verify: bool,
     /// Which other origins' pages may use the endpoints (default: none).
     pub cors: Option<Cors>,
+    /// The most requests to them at once (default: no limit).
+    pub max_requests: Option<usize>,
 }
 
 /// Who makes accounts.

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use super::body::Progress;
 use super::{NO_ROUTE, text};
 use crate::id::Principal;
+use crate::limiter::Place;
 use crate::metrics::Metrics;
 use crate::problem::Code;
 use crate::proxy::{Caller, Trace, Traffic, TunnelEnd};
@@ -92,6 +93,11 @@ impl Record {
     pub(super) fn traced(&mut self, trace: Trace, upstream: Option<&str>) {
         self.trace = trace;
         self.upstream = upstream.map(Into::into);
+    }
+
+    /// What the request takes until its answer has ended.
+    pub(super) fn holds(&mut self, place: Place) {
+        self.trace.places.push(place);
     }
 
     /// Where to note how far the request's body has been read.

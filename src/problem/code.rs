@@ -98,6 +98,8 @@ codes! {
     Busy = "busy", SERVICE_UNAVAILABLE, "Too busy";
     /// The operator has closed the route for a while.
     Maintenance = "maintenance", SERVICE_UNAVAILABLE, "Down for maintenance";
+    /// As many requests as are allowed are being answered.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Overloaded";
     /// The database did not answer in time.
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Store not available";
     /// Revocations are not known well enough to let anybody in.

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method};
 
 use super::{Exchange, Moment, Proxy, Refused, Route, Target, Trace, edge, upgrade};
-use crate::limiter::{Client, Standing};
+use crate::limiter::{Client, Standing, network};
 use crate::rules::bearer::{InvalidBearer, bearer_token};
 use crate::rules::policy::{AuthMode, Permit, decide};
 use crate::rules::route::Found;
@@ -33,6 +33,10 @@ impl Proxy {
         let index = self.find(target, method)?;
         let route = self.routes.get(index).ok_or(Refused::NoRoute)?;
         trace.route = Some(index);
+        // What needs no more than the address comes first, so that a flood of bad tokens is cheap to turn away.
+        for gauge in [&self.at_once, &route.at_once].into_iter().flatten() {
+            trace.places.push(gauge.enter().ok_or(Refused::Overloaded)?);
+        }
         // Empty, it costs nothing.
         let mut standings = Vec::new();
         let mut client = Client {
@@ -59,6 +63,13 @@ impl Proxy {
                 }
             }
         };
+        if let Some(tally) = &route.at_once_per_user {
+            let place = match &token {
+                Some(token) => tally.enter(&(1, &token.identity().principal)),
+                None => tally.enter(&(0, network(client.address))),
+            };
+            trace.places.push(place.ok_or(Refused::TooManyAtOnce)?);
+        }
         client.principal = token.as_ref().map(|token| &token.identity().principal);
         self.count(&route.user_limits, client, moment, &mut standings)?;
         Ok(Authorized {

@@ -31,6 +31,10 @@ pub enum Refused {
     Token(token::Refusal),
     /// The policy said no.
     Denied(Denied),
+    /// As many requests as are allowed are being answered.
+    Overloaded,
+    /// The client has as many requests under way as it may.
+    TooManyAtOnce,
     /// The client has used up a limit.
     Limited(Exceeded),
     /// The route asks for a certificate, and the client has shown none.
@@ -84,6 +88,12 @@ impl Refused {
             Self::Denied(Denied::MissingClaim) => {
                 Problem::new(Code::Forbidden, "the token lacks a claim that this route asks for")
             }
+            Self::Overloaded => overloaded(),
+            Self::TooManyAtOnce => Problem::new(
+                Code::RateLimited,
+                "as many of your requests as are allowed at once are under way",
+            )
+            .retry_after(Duration::from_secs(1)),
             Self::Limited(exceeded) => rate_limited(exceeded),
             Self::Upgrade => Problem::new(
                 Code::UpgradeRefused,
@@ -109,6 +119,16 @@ impl Refused {
             Self::Upstream(error) => upstream_problem(error),
         }
     }
+}
+
+/// What clients are told while as many requests as are allowed are being answered, on routes and on our own endpoints.
+#[must_use]
+pub fn overloaded() -> Problem {
+    Problem::new(
+        Code::Overloaded,
+        "as many requests as are allowed at once are under way",
+    )
+    .retry_after(Duration::from_secs(1))
 }
 
 /// What a client that has used up a limit is told, on routes and on the endpoints that we own.

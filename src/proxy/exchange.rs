@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use super::Target;
 use crate::id::Identity;
+use crate::limiter::Place;
 use crate::rules::headers::CertificateHeaders;
 use crate::time::Timestamp;
 use crate::upstream::{BodyWatch, Pools};
@@ -49,6 +50,8 @@ pub struct Trace {
     pub preflight: bool,
     /// Watches the request body, if there is one.
     pub body: Option<Arc<BodyWatch>>,
+    /// What the request takes of what there is a bound of, until its answer has ended.
+    pub places: Vec<Place>,
 }
 
 /// What surrounds a request on its way.

@@ -15,6 +15,7 @@ use super::sniff::{Sniffed, sniff};
 use super::worker::Shared;
 use super::{Door, Phase, head, http1, http2};
 use crate::config;
+use crate::limiter::{Place, network};
 use crate::metrics::RefusedConnection;
 use crate::proxy::Peer;
 use crate::rules::headers::CertificateHeaders;
@@ -78,8 +79,8 @@ pub(super) async fn serve(
     let metrics = Arc::clone(shared.gateway.metrics());
     metrics.connections.inc();
     let address = peer.ip().to_canonical();
-    match shared.proxies.client(&mut stream, address, &mut phase).await {
-        Ok(address) => match door {
+    match admit(&mut stream, address, &shared, &mut phase).await {
+        Ok((address, _place)) => match door {
             Door::Plain | Door::Redirect => {
                 let peer = Peer {
                     address,
@@ -93,10 +94,7 @@ pub(super) async fn serve(
             // In a box, so that a connection without TLS does not take the room of one with it.
             Door::Tls => Box::pin(secure(stream, address, shared, pools, phase)).await,
         },
-        Err(error) => {
-            metrics.refused_connection(RefusedConnection::ProxyProtocol);
-            tracing::debug!(peer = %address, %error, "a connection was turned away");
-        }
+        Err(reason) => metrics.refused_connection(reason),
     }
     metrics.connections.dec();
 }
@@ -143,6 +141,22 @@ async fn handshake(stream: TcpStream, address: IpAddr, shared: &Shared) -> Optio
             None
         }
     }
+}
+
+/// Who the client is, and its place among the connections that it may have, if they are counted.
+async fn admit(
+    stream: &mut TcpStream,
+    peer: IpAddr,
+    shared: &Shared,
+    phase: &mut watch::Receiver<Phase>,
+) -> Result<(IpAddr, Option<Place>), RefusedConnection> {
+    let address = shared.proxies.client(stream, peer, phase).await.map_err(|error| {
+        tracing::debug!(%peer, %error, "a connection was turned away");
+        RefusedConnection::ProxyProtocol
+    })?;
+    let counted = shared.per_ip.as_ref().filter(|_| !shared.proxies.include(address));
+    let place = counted.map(|tally| tally.enter(&network(address)).ok_or(RefusedConnection::PerIp));
+    Ok((address, place.transpose()?))
 }
 
 /// Serves a byte stream on which HTTP can begin (what comes before, such as a TLS handshake, is over) to its end.

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::alarm::Alarm;
 use super::framing::{Progress, Tracker};
 use super::head::{Limits, Refusal};
+use super::pace::Pace;
 use crate::config;
 
 pub(super) use shared::Shared;
@@ -39,6 +40,8 @@ pub(super) struct Timeouts {
     keep_alive: Duration,
     head: Duration,
     body: Duration,
+    /// Bytes a second that a client has to keep up, beyond that.
+    rate: u64,
 }
 
 impl Timeouts {
@@ -47,13 +50,19 @@ impl Timeouts {
             keep_alive: config.keep_alive,
             head: config.header_timeout,
             body: config.body_idle_timeout,
+            rate: config.min_body_rate,
         }
     }
 
     /// These very ones.
     #[cfg(test)]
     pub(super) const fn of(keep_alive: Duration, head: Duration, body: Duration) -> Self {
-        Self { keep_alive, head, body }
+        Self {
+            keep_alive,
+            head,
+            body,
+            rate: 0,
+        }
     }
 
     /// How long a connection may idle between requests.
@@ -110,10 +119,13 @@ pub(super) struct Guard<S> {
     wait: Option<Wait>,
     read_alarm: Alarm,
     write_alarm: Alarm,
+    sends: Pace,
+    takes: Pace,
 }
 
 impl<S> Guard<S> {
     pub(super) fn new(io: S, limits: Limits, timeouts: Timeouts, shared: Arc<Shared>) -> Self {
+        let pace = || Pace::new(timeouts.rate, timeouts.body);
         Self {
             io,
             tracker: Tracker::new(limits),
@@ -126,6 +138,8 @@ impl<S> Guard<S> {
             wait: None,
             read_alarm: Alarm::default(),
             write_alarm: Alarm::default(),
+            sends: pace(),
+            takes: pace(),
         }
     }
 
@@ -149,7 +163,7 @@ impl<S> Guard<S> {
             self.read_alarm.set(match wait {
                 Wait::Request => self.timeouts.keep_alive,
                 Wait::Head => self.timeouts.head,
-                Wait::Body => self.timeouts.body,
+                Wait::Body => self.timeouts.body.min(self.sends.wait()),
             });
         }
         loop {
@@ -167,7 +181,8 @@ impl<S> Guard<S> {
 
     /// Sorts what was read into `buf` after its first `before` bytes. Whether hyper gets something.
     fn sort(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> bool {
-        // A body that trickles on is alive; a head has its time from the first byte on.
+        self.sends.moved(buf.filled().len() - before);
+        // A body that trickles on is alive, as long as it keeps its pace; a head has its time from the first byte on.
         if self.wait != Some(Wait::Head) {
             self.wait = None;
         }
@@ -289,13 +304,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
 
 impl<S: AsyncWrite + Unpin> Guard<S> {
     /// A client that does not take its answer holds memory on both sides: it is given up like one that does not send.
-    fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if result.is_ready() {
+    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = &result {
             self.write_alarm.clear();
+            self.takes.moved(written.as_ref().map_or(0, |bytes| *bytes));
             return result;
         }
         if !self.write_alarm.is_set() {
-            self.write_alarm.set(self.timeouts.body);
+            self.write_alarm.set(self.timeouts.body.min(self.takes.wait()));
         }
         ready!(self.write_alarm.poll(cx));
         Poll::Ready(Err(io::Error::new(

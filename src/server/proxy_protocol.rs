@@ -52,6 +52,11 @@ impl Proxies {
         }
     }
 
+    /// Whether this is one of the trusted proxies, which speaks for many.
+    pub(super) fn include(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&address))
+    }
+
     /// The address of the client: the one that the header names, where one is read; else `peer`. Of the stream, exactly the
     /// header is taken.
     pub(super) async fn client(
@@ -60,7 +65,7 @@ impl Proxies {
         peer: IpAddr,
         phase: &mut watch::Receiver<Phase>,
     ) -> Result<IpAddr, Unknown> {
-        match (self.mode, self.trusted.iter().any(|net| net.contains(&peer))) {
+        match (self.mode, self.mode != ProxyProtocol::Off && self.include(peer)) {
             (ProxyProtocol::Off, _) | (ProxyProtocol::Optional, false) => Ok(peer),
             (ProxyProtocol::Required, false) => Err(Unknown::Untrusted),
             (ProxyProtocol::Optional | ProxyProtocol::Required, true) => {

@@ -17,6 +17,7 @@ use super::room::Room;
 use super::{Door, Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::limiter::Tally;
 use crate::tls::Tls;
 use crate::upstream::Pools;
 
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) proxies: Arc<Proxies>,
     pub(super) room: Arc<Room>,
+    /// How many connections each client has.
+    pub(super) per_ip: Option<Tally>,
 }
 
 impl Shared {
@@ -41,6 +44,7 @@ impl Shared {
             limits: Limits::new(&config.server),
             proxies: Arc::new(Proxies::new(&config.server)),
             room: Room::new(config.server.max_connections),
+            per_ip: config.server.max_connections_per_ip.map(Tally::new),
         }
     }
 
@@ -53,6 +57,10 @@ impl Shared {
             limits: Limits::new(&config.server),
             proxies: Arc::new(Proxies::new(&config.server)),
             room: Arc::clone(&self.room),
+            per_ip: config.server.max_connections_per_ip.map(|most| match &self.per_ip {
+                Some(tally) => tally.resized(most),
+                None => Tally::new(most),
+            }),
         }
     }
 }

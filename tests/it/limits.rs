@@ -1,4 +1,6 @@
 //! Who a client is, and how much of the gateway it may take.
 
+mod caps;
 mod proxy_protocol;
 mod rates;
+mod slow;

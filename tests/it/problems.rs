@@ -126,6 +126,11 @@ fn routes(upstream: &Upstream) -> String {
         auth = "none"
         limits = "never"
         [[routes]]
+        path = "/few"
+        upstream = "app"
+        auth = "none"
+        max_requests = 1
+        [[routes]]
         path = "/down"
         upstream = "down"
         auth = "none"
@@ -228,7 +233,7 @@ fn plain_requests(gateway: &TestGateway, user: &Account, ended: &Account) -> Vec
 async fn every_code_is_the_answer_to_some_request() {
     let upstream = Upstream::start(|seen| match seen.target.as_str() {
         "/c/garbage" => Reply::Last(b"no HTTP at all\r\n\r\n".to_vec()),
-        "/c/silence" | "/full/silence" => Reply::Stall(Vec::new()),
+        "/c/silence" | "/full/silence" | "/few/silence" => Reply::Stall(Vec::new()),
         _ => Reply::ok("own"),
     })
     .await;
@@ -249,6 +254,20 @@ async fn every_code_is_the_answer_to_some_request() {
     gateway.log_out(&ended.token).await;
     assert_eq!(gateway.get("/once", None).await.0, 200);
     let mut collected = Collected::default();
+    let mut first = Conversation::open(gateway.address).await;
+    first
+        .send(gateway.fill("GET /few/silence HTTP/1.1\r\nHost: HOST\r\n\r\n", ""))
+        .await;
+    eventually(DEADLINE, "the upstream has it", || async {
+        upstream
+            .seen()
+            .iter()
+            .any(|seen| seen.target == "/few/silence")
+            .then_some(())
+    })
+    .await;
+    let second = gateway.fill("GET /few HTTP/1.1\r\nHost: HOST\r\n\r\n", "");
+    collected.expect(&gateway, "overloaded", second).await;
     for (code, request) in plain_requests(&gateway, &user, &ended) {
         collected.expect(&gateway, code, request).await;
     }

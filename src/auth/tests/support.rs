@@ -259,6 +259,9 @@ fn config(directory: &TempDir) -> Config {
             proxy_protocol: config::ProxyProtocol::Off,
             trace: crate::rules::trace_context::TraceMode::Pass,
             security_headers: false,
+            max_connections_per_ip: None,
+            max_requests: None,
+            min_body_rate: 64,
         },
         admin: config::Admin { listen: None },
         store: config::Store {
@@ -308,6 +311,7 @@ fn config(directory: &TempDir) -> Config {
             limits: Vec::new(),
             verify: false,
             cors: None,
+            max_requests: None,
         },
         identity: config::IdentityHeaders {
             prefix: "x-auth-".to_owned(),

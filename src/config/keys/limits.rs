@@ -1,25 +1,55 @@
 //! What clients may cost, and how it is known who they are.
 
 use super::Default::{Derived, Required, Unset, Value};
-use super::Kind::{Bool, Integer, List, OneOf, Text};
-use super::{Key, key};
+use super::Kind::{Bool, Integer, List, OneOf, Size, Text};
+use super::{Key, MIB, key};
 
 /// The end of `[server]`.
-pub(super) static SERVER: &[Key] = &[key(
-    "server.proxy_protocol",
-    OneOf(&["off", "optional", "required"]),
-    Value("\"off\""),
-    "Whether a PROXY header (version 1 or 2) at the beginning of a connection says who the client is. Only \
+pub(super) static SERVER: &[Key] = &[
+    key(
+        "server.proxy_protocol",
+        OneOf(&["off", "optional", "required"]),
+        Value("\"off\""),
+        "Whether a PROXY header (version 1 or 2) at the beginning of a connection says who the client is. Only \
      `server.trusted_proxies` may send one: with `required` all others are turned away, with `optional` theirs is not read.",
-)];
+    ),
+    key(
+        "server.max_connections_per_ip",
+        Integer(1, 10_000_000),
+        Unset,
+        "The most connections at once from one address (of IPv6, a network of /64). Those of `server.trusted_proxies` that name \
+         no client in a PROXY header are not counted.",
+    ),
+    key(
+        "server.max_requests",
+        Integer(1, 10_000_000),
+        Unset,
+        "The most requests at once that are not for `auth.path`, over all routes; more are answered 503 `overloaded`.",
+    ),
+    key(
+        "server.min_body_rate",
+        Size(0, MIB),
+        Value("\"64B\""),
+        "How many bytes a second a client has to send of a body, or take of an answer. It may be slower only until it has been \
+         waited for as long as `server.body_idle_timeout` more than that; 0: however slow.",
+    ),
+];
 
 /// The end of `[auth]`.
-pub(super) static AUTH: &[Key] = &[key(
-    "auth.limits",
-    List("the name of one of the [[limits]], not by \"user\""),
-    Unset,
-    "Limits that all requests at or below `auth.path` count against, in this order.",
-)];
+pub(super) static AUTH: &[Key] = &[
+    key(
+        "auth.limits",
+        List("the name of one of the [[limits]], not by \"user\""),
+        Unset,
+        "Limits that all requests at or below `auth.path` count against, in this order.",
+    ),
+    key(
+        "auth.max_requests",
+        Integer(1, 10_000_000),
+        Unset,
+        "The most requests at or below `auth.path` at once; `server.max_requests` does not count them.",
+    ),
+];
 
 /// `[limiter]` and `[[limits]]`.
 pub(super) static LIMITS: &[Key] = &[

@@ -1,7 +1,7 @@
 //! `[[routes]]`
 
 use super::Default::{Derived, Required, Unset, Value};
-use super::Kind::{Bool, Claims, Duration, Limit, List, OneOf, Text};
+use super::Kind::{Bool, Claims, Duration, Integer, Limit, List, OneOf, Text};
 use super::{DAY, Key, key, ms};
 
 pub(super) static KEYS: &[Key] = &[
@@ -94,5 +94,18 @@ pub(super) static KEYS: &[Key] = &[
         Bool,
         Value("false"),
         "Whether the client has to have shown a certificate, beside what `auth` asks for. Needs `tls.client_auth`.",
+    ),
+    key(
+        "routes[].max_requests",
+        Integer(1, 10_000_000),
+        Unset,
+        "The most requests at once; more are answered 503 `overloaded`.",
+    ),
+    key(
+        "routes[].max_requests_per_user",
+        Integer(1, 10_000_000),
+        Unset,
+        "The most requests at once of one user, or of one address (of IPv6, a network of /64) without a token; more are answered \
+         429 `rate_limited`.",
     ),
 ];

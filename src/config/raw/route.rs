@@ -44,4 +44,6 @@ pub(in crate::config) struct Route {
     pub(in crate::config) upgrade_max_age: Option<Duration>,
     pub(in crate::config) websocket_token: String,
     pub(in crate::config) client_certificate: bool,
+    pub(in crate::config) max_requests: Option<usize>,
+    pub(in crate::config) max_requests_per_user: Option<usize>,
 }

@@ -33,4 +33,8 @@ pub(in crate::config) struct Server {
     pub(in crate::config) h2c: bool,
     pub(in crate::config) http2: super::Http2,
     pub(in crate::config) proxy_protocol: String,
+    pub(in crate::config) max_connections_per_ip: Option<usize>,
+    pub(in crate::config) max_requests: Option<usize>,
+    #[serde(deserialize_with = "units::size")]
+    pub(in crate::config) min_body_rate: u64,
 }

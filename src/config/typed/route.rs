@@ -33,4 +33,8 @@ pub struct Route {
     pub streams: Streams,
     /// Whether the client has to have shown a certificate (default false).
     pub client_certificate: bool,
+    /// The most requests at once (default: no limit).
+    pub max_requests: Option<usize>,
+    /// The most requests at once of one user, or of one address without a token (default: no limit).
+    pub max_requests_per_user: Option<usize>,
 }

@@ -52,6 +52,12 @@ pub struct Server {
     pub http2: super::Http2,
     /// Whether a PROXY header says who the client is (default: off).
     pub proxy_protocol: ProxyProtocol,
+    /// The most connections at once of one client (default: no limit).
+    pub max_connections_per_ip: Option<usize>,
+    /// The most requests to upstreams at once (default: no limit).
+    pub max_requests: Option<usize>,
+    /// Bytes a second that a client has to send of a body, or take of an answer, on average (default 64; 0: none).
+    pub min_body_rate: u64,
 }
 
 /// Whether a connection begins with a PROXY header. Only `trusted_proxies` may send one.

@@ -32,6 +32,7 @@ pub(super) fn auth(config: &raw::Config, check: &mut Check<'_>) -> Option<typed:
         limits: limits?,
         verify: raw.verify,
         cors: super::cors::of_endpoints(&raw.cors, check)?,
+        max_requests: raw.max_requests,
     })
 }
 

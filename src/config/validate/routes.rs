@@ -112,6 +112,8 @@ impl Reader<'_, '_> {
             limits: limits?,
             streams: streams.ok()?,
             client_certificate: self.client_certificate(route).ok()?,
+            max_requests: route.max_requests,
+            max_requests_per_user: route.max_requests_per_user,
         })
     }
 

@@ -26,6 +26,9 @@ pub(super) fn server(raw: &raw::Server, tls: &raw::Tls, check: &mut Check<'_>) -
     Some(typed::Server {
         listen: listen?,
         proxy_protocol: proxy_protocol?,
+        max_connections_per_ip: raw.max_connections_per_ip,
+        max_requests: raw.max_requests,
+        min_body_rate: raw.min_body_rate,
         trusted_proxies: trusted_proxies?,
         workers: raw.workers.unwrap_or_else(cores),
         drain: raw.drain,

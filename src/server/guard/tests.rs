@@ -13,6 +13,7 @@ fn guarded(head: Duration) -> (tokio::io::DuplexStream, Guard<tokio::io::DuplexS
         keep_alive: Duration::from_secs(600),
         head,
         body: Duration::from_secs(600),
+        rate: 0,
     };
     let limits = Limits {
         bytes: 1024,

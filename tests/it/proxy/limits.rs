@@ -194,3 +194,25 @@ async fn as_many_files_are_open_as_the_system_allows() {
     assert_eq!(numbers[0], numbers[1], "{row}");
     assert_ne!(numbers[0], "128");
 }
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_of_a_body_that_is_too_large_before_it_sends_it() {
+    let (upstream, gateway) = limited("", "max_body = 10").await;
+    for (lines, first) in [
+        ("Content-Length: 11", 413),
+        ("Content-Length: 11\r\nContent-Encoding: gzip", 413),
+        ("Content-Length: 10\r\nContent-Encoding: gzip", 100),
+        ("Transfer-Encoding: chunked", 100),
+    ] {
+        let mut conversation = Conversation::open(gateway.address).await;
+        let raw = format!("POST /up HTTP/1.1\r\nHost: HOST\r\nExpect: 100-continue\r\n{lines}\r\n\r\n");
+        conversation.send(gateway.fill(&raw, "")).await;
+        let answer = conversation.answer().await;
+        assert_eq!(answer.status, first, "{lines}");
+        if first == 413 {
+            assert_eq!(answer.problem(), "body_too_large");
+            assert_eq!(answer.header("connection"), Some("close"));
+        }
+    }
+    assert!(upstream.seen().is_empty());
+}

@@ -16,12 +16,40 @@ pub(super) fn beside(key: &str) -> &'static str {
     }
 }
 
+const COUNT: &[&str] = &["0", "10000001", "\"7\"", "-1"];
+
 pub(super) const ROWS: &[Row] = &[
     row(
         "server.proxy_protocol",
         "\"required\"",
         "proxy_protocol: Required",
         WORD,
+    ),
+    row(
+        "server.max_connections_per_ip",
+        "7",
+        "max_connections_per_ip: Some(7)",
+        COUNT,
+    ),
+    row("server.max_requests", "7", "max_requests: Some(7), min", COUNT),
+    row(
+        "server.min_body_rate",
+        "\"1KiB\"",
+        "min_body_rate: 1024",
+        &["-1", "\"2MiB\"", "\"x\"", "true"],
+    ),
+    row("auth.max_requests", "7", "max_requests: Some(7) }, identity", COUNT),
+    row(
+        "routes[].max_requests",
+        "7",
+        "max_requests: Some(7), max_requests_per",
+        COUNT,
+    ),
+    row(
+        "routes[].max_requests_per_user",
+        "7",
+        "max_requests_per_user: Some(7)",
+        COUNT,
     ),
     row(
         "auth.limits",
