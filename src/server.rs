@@ -218,8 +218,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
     let readiness = Arc::new(Readiness::new(
         Arc::clone(&rooms.blocklist),
         rooms.keyring.clone(),
-        Arc::clone(&rooms.tokens),
-        Arc::clone(&rooms.issuers),
+        (Arc::clone(&rooms.tokens), Arc::clone(&rooms.issuers)),
         Arc::clone(&reloads),
         Arc::clone(&rooms.tls),
         clock.clone(),

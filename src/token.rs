@@ -24,6 +24,7 @@ mod live;
 mod refusal;
 mod revocation;
 mod seal;
+mod settings;
 mod verify;
 
 #[cfg(test)]
@@ -63,6 +64,7 @@ use cache::Cache;
 use key::Key;
 use keys::named_key;
 use live::Live;
+use settings::Settings;
 
 /// The longest token that is looked at, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -103,32 +105,6 @@ pub struct Tokens {
     issuers: Arc<Issuers>,
     /// The exchanges under way, also those that were let in under settings before these.
     live: Arc<Live>,
-}
-
-/// What of `[tokens]` is needed to issue and verify.
-#[derive(Debug, PartialEq, Eq)]
-struct Settings {
-    issuer: String,
-    audience: String,
-    access_ttl: Duration,
-    leeway: Duration,
-    cache_capacity: u64,
-}
-
-impl Settings {
-    fn new(config: &config::Tokens) -> Self {
-        Self {
-            issuer: config.issuer.clone(),
-            audience: config.audience.clone(),
-            access_ttl: config.access_ttl.min(MAX_ACCESS_TTL),
-            leeway: config.leeway.min(MAX_LEEWAY),
-            cache_capacity: config.cache_capacity,
-        }
-    }
-
-    fn cache(&self) -> Arc<Cache> {
-        Arc::new(Cache::new(self.cache_capacity, self.leeway))
-    }
 }
 
 impl Tokens {

@@ -59,8 +59,7 @@ impl Readiness {
     pub fn new(
         blocklist: Arc<Blocklist>,
         keyring: Option<Arc<Keyring>>,
-        tokens: Arc<Tokens>,
-        issuers: Arc<Issuers>,
+        (tokens, issuers): (Arc<Tokens>, Arc<Issuers>),
         reloads: Arc<Reloads>,
         tls: Arc<Tls>,
         clock: Clock,

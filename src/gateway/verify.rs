@@ -9,7 +9,7 @@ use super::record::Record;
 use super::{Place, Snapshot, body};
 use crate::config::Config;
 use crate::problem::{Code, Problem};
-use crate::proxy::{Exchange, Refused, Target, Trace};
+use crate::proxy::{Caller, Exchange, Peer, Refused, Target, Trace};
 use crate::rules::original::Original;
 use crate::rules::path::RequestPath;
 
@@ -60,9 +60,17 @@ impl Snapshot {
             ));
         }
         let mut trace = Trace::default();
+        // A certificate that the proxy has shown is not its client's.
+        let caller = Caller {
+            peer: Arc::new(Peer {
+                certificate: None,
+                ..Peer::clone(&place.caller.peer)
+            }),
+            ..place.caller.clone()
+        };
         let exchange = Exchange {
             target: &target,
-            caller: place.caller,
+            caller: &caller,
             client: place.client,
             moment: place.moment,
             pools: place.pools,

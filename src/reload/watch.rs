@@ -84,18 +84,18 @@ impl Default for Watch {
 
 async fn print(files: Vec<PathBuf>) -> Print {
     let printed = tokio::task::spawn_blocking(move || {
-        let mut context = Context::new(&SHA256);
+        let mut hash = Context::new(&SHA256);
         for file in files {
             let (kind, content) = match read(&file) {
                 Ok(content) => (1, content),
                 Err(_) => (0, Vec::new()),
             };
-            context.update(&[kind]);
-            context.update(&content.len().to_be_bytes());
-            context.update(&content);
+            hash.update(&[kind]);
+            hash.update(&content.len().to_be_bytes());
+            hash.update(&content);
         }
         let mut print = [0; 32];
-        print.copy_from_slice(context.finish().as_ref());
+        print.copy_from_slice(hash.finish().as_ref());
         print
     });
     // Only a runtime that ends gives none.

@@ -105,13 +105,12 @@ impl Pools {
         } else {
             None
         };
-        match ready {
-            Some(connection) => Ok(Lease::new(Held::Http1(connection), true, server, pool)),
-            None => {
-                let connection = connect_http1(server).await?;
-                Ok(Lease::new(Held::Http1(connection), false, server, pool))
-            }
+        if let Some(connection) = ready {
+            return Ok(Lease::new(Held::Http1(connection), true, server, pool));
         }
+        // Boxed, as below.
+        let connection = Box::pin(connect_http1(server)).await?;
+        Ok(Lease::new(Held::Http1(connection), false, server, pool))
     }
 
     async fn get(&self, server: &Arc<Server>, mut idle: bool) -> Result<Lease, UpstreamError> {

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -13,7 +12,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::auth::{AuthState, ClientAddress, router};
-use crate::config::{self, Backend, Config, Signup};
+use crate::config::{self, Config};
 use crate::id::{Email, UserId, UserName};
 use crate::password::{Hasher, Password};
 use crate::secret::Secret;
@@ -228,112 +227,31 @@ pub(super) fn id_of(user: &Value) -> UserId {
     user["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// What the endpoints look at, as it is by default, but with a cheap bcrypt.
+/// What the endpoints look at, as it is by default, but with a cheap bcrypt, and another service that may ask about tokens.
 fn config(directory: &TempDir) -> Config {
-    let day = Duration::from_hours(24);
-    Config {
-        tls: config::Tls::default(),
-        server: config::Server {
-            handover: None,
-            watch: None,
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            trusted_proxies: Vec::new(),
-            workers: 1,
-            drain: Duration::ZERO,
-            max_header_bytes: 64 * 1024,
-            max_headers: 100,
-            max_target_bytes: 8 * 1024,
-            max_body: None,
-            header_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(75),
-            body_idle_timeout: Duration::from_secs(30),
-            max_connections: 100,
-            h2c: false,
-            http2: config::Http2 {
-                max_concurrent_streams: 100,
-                stream_window: 256 * 1024,
-                connection_window: 1024 * 1024,
-                max_send_buffer: 64 * 1024,
-                ping_interval: Duration::from_secs(30),
-            },
-            proxy_protocol: config::ProxyProtocol::Off,
-            trace: crate::rules::trace_context::TraceMode::Pass,
-            security_headers: false,
-            max_connections_per_ip: None,
-            max_requests: None,
-            min_body_rate: 64,
-        },
-        admin: config::Admin { listen: None },
-        store: config::Store {
-            revocations: config::Revocations::Database,
-            backend: Backend::Sqlite(directory.path().join("test.db")),
-            max_connections: 4,
-            connect_timeout: Duration::from_secs(5),
-            query_timeout: Duration::from_secs(5),
-            migrate_on_start: true,
-            cleanup_every: Duration::from_mins(1),
-            cleanup_batch: 100,
-        },
-        keys: config::Keys {
-            master_key_file: directory.path().join("master.key"),
-            create: true,
-            reload_every: Duration::from_secs(5),
-            rotate_every: None,
-        },
-        tokens: config::Tokens {
-            issuer: "http://127.0.0.1:8080/auth".to_owned(),
-            audience: "doorward".to_owned(),
-            algorithm: config::Algorithm::EdDsa,
-            access_ttl: Duration::from_mins(15),
-            refresh_ttl: 7 * day,
-            session_ttl: 30 * day,
-            leeway: Duration::from_secs(5),
-            secret: None,
-            cache_capacity: 1000,
-        },
-        revocation: config::Revocation {
-            poll_interval: Duration::from_millis(500),
-            overlap: Duration::from_secs(30),
-            full_reread: Duration::from_mins(1),
-            max_staleness: Duration::from_mins(1),
-            on_stale: config::OnStale::Refuse,
-        },
-        passwords: config::Passwords {
-            bcrypt_cost: 4,
-            min_length: 8,
-            concurrency: 2,
-            queue: 64,
-        },
-        auth: config::Auth {
-            path: "/auth".to_owned(),
-            signup: Signup::Open,
-            docs: true,
-            limits: Vec::new(),
-            verify: false,
-            cors: None,
-            max_requests: None,
-        },
-        identity: config::IdentityHeaders {
-            prefix: "x-auth-".to_owned(),
-            forward_token: false,
-        },
-        clients: vec![config::Client {
-            id: "reports".to_owned(),
-            secret: Secret::new("0123456789abcdef0123456789abcdef".to_owned()),
-            allow: config::ClientPermission::ALL.to_vec(),
-        }],
-        issuers: Vec::new(),
-        limiter: config::Limiter {
-            capacity: 64,
-            headers: true,
-        },
-        limits: Vec::new(),
-        log: config::Log {
-            format: config::LogFormat::Text,
-            filter: "info".to_owned(),
-            access: false,
-        },
-        upstreams: Vec::new(),
-        routes: Vec::new(),
-    }
+    let text = r#"
+        [server]
+        listen = "127.0.0.1:0"
+        [admin]
+        listen = ""
+        [store]
+        url = "sqlite://test.db"
+        max_connections = 4
+        [tokens]
+        issuer = "http://127.0.0.1:8080/auth"
+        [revocation]
+        max_staleness = "1m"
+        [passwords]
+        bcrypt_cost = 4
+        concurrency = 2
+        [[clients]]
+        id = "reports"
+        secret = "0123456789abcdef0123456789abcdef"
+        [upstreams.whoami]
+        servers = ["builtin:whoami"]
+        [[routes]]
+        path = "/whoami"
+        upstream = "whoami"
+        "#;
+    config::parse(text, directory.path()).unwrap()
 }

@@ -21,12 +21,8 @@ pub(super) struct Storage {
 /// What the names of the files end with.
 fn mark(acme: &config::Acme) -> String {
     let digest = digest(&SHA256, acme.directory_url.as_bytes());
-    digest
-        .as_ref()
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let beginning = digest.as_ref().first_chunk::<4>().copied().unwrap_or_default();
+    format!("{:08x}", u32::from_be_bytes(beginning))
 }
 
 /// Where the certificate is, with its key in the same file: both change in one step.

@@ -9,7 +9,7 @@ use super::play::{Play, play};
 use crate::support::process::Process;
 use crate::support::{Reply, Upstream};
 
-/// ENHANCE_YOUR_CALM.
+/// `ENHANCE_YOUR_CALM`.
 const CALM: u64 = 11;
 
 fn hex(bytes: &[u8]) -> String {

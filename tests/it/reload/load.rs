@@ -38,8 +38,8 @@ impl Load {
                 let mut is_fresh = true;
                 while !stop.load(Ordering::Relaxed) {
                     ask(&mut conversation, has_body).await;
-                    let closed = !conversation.read_some().await && conversation.pending().is_empty();
-                    if !(closed && drains && !is_fresh) {
+                    let ended = !conversation.read_some().await && conversation.pending().is_empty();
+                    if !(ended && drains && !is_fresh) {
                         let answer = conversation.answer().await;
                         assert_eq!(answer.status, 200);
                         answered.fetch_add(1, Ordering::Relaxed);

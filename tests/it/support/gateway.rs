@@ -294,7 +294,7 @@ impl TestGateway {
 async fn launch(toml: &str, base: &Path, clock: &Clock) -> Running {
     let config =
         doorward::config::parse(toml, base).unwrap_or_else(|errors| panic!("{errors}\nin the configuration\n{toml}"));
-    server::start(config, clock.clone())
+    Box::pin(server::start(config, clock.clone()))
         .await
         .unwrap_or_else(|error| panic!("the gateway did not start: {error:?}\n{toml}"))
 }

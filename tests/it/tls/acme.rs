@@ -23,12 +23,12 @@ struct Pebble {
     management: SocketAddr,
     dns: SocketAddr,
     names: Child,
-    pebble: Option<Child>,
+    process: Option<Child>,
 }
 
 impl Pebble {
     /// One that looks at these ports.
-    async fn new(tls: SocketAddr, http: SocketAddr) -> Self {
+    fn new(tls: SocketAddr, http: SocketAddr) -> Self {
         let authority = Authority::new("directory");
         authority.certificate("pebble", &["127.0.0.1"]);
         let (address, management, dns) = (free_address(), free_address(), free_address());
@@ -62,7 +62,7 @@ impl Pebble {
             management,
             dns,
             names,
-            pebble: None,
+            process: None,
         };
         pebble.start();
         pebble
@@ -78,11 +78,11 @@ impl Pebble {
             .env("PEBBLE_VA_NOSLEEP", "1")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.pebble = Some(pebble.spawn().unwrap());
+        self.process = Some(pebble.spawn().unwrap());
     }
 
     async fn stop(&mut self) {
-        self.pebble.take().unwrap().kill().await.unwrap();
+        self.process.take().unwrap().kill().await.unwrap();
     }
 
     /// `[acme]` for two names.
@@ -159,7 +159,7 @@ async fn issued(gateway: &TestGateway, least: u64) {
 #[tokio::test]
 async fn a_certificate_is_got_kept_and_renewed_by_tls_alpn_01() {
     let (tls, http) = (free_address(), free_address());
-    let mut pebble = Pebble::new(tls, http).await;
+    let mut pebble = Pebble::new(tls, http);
     let upstream = Upstream::echo().await;
     let toml = format!(
         "[tls]\nlisten = '{tls}'\nreload_every = '100ms'\n{}{}",
@@ -211,7 +211,7 @@ async fn a_certificate_is_got_kept_and_renewed_by_tls_alpn_01() {
 #[tokio::test]
 async fn a_certificate_is_renewed_before_it_ends() {
     let (tls, http) = (free_address(), free_address());
-    let pebble = Pebble::new(tls, http).await;
+    let pebble = Pebble::new(tls, http);
     let upstream = Upstream::echo().await;
     let toml = format!(
         "[tls]\nlisten = '{tls}'\nreload_every = '100ms'\n{}{}",
@@ -240,7 +240,7 @@ async fn a_certificate_is_renewed_before_it_ends() {
 #[tokio::test]
 async fn a_certificate_is_got_by_http_01_where_clients_are_sent_to_https() {
     let (tls, http) = (free_address(), free_address());
-    let pebble = Pebble::new(tls, http).await;
+    let pebble = Pebble::new(tls, http);
     let upstream = Upstream::echo().await;
     let toml = format!(
         "[tls]\nlisten = '{tls}'\nredirect_listen = '{http}'\nreload_every = '100ms'\n{}{}",
@@ -263,7 +263,7 @@ async fn a_certificate_is_got_by_http_01_where_clients_are_sent_to_https() {
 #[tokio::test]
 async fn what_is_kept_and_broken_is_got_again() {
     let (tls, http) = (free_address(), free_address());
-    let pebble = Pebble::new(tls, http).await;
+    let pebble = Pebble::new(tls, http);
     let upstream = Upstream::echo().await;
     let toml = format!(
         "[tls]\nlisten = '{tls}'\nreload_every = '100ms'\n{}{}",

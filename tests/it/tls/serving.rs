@@ -97,12 +97,15 @@ async fn what_is_no_tls_gets_no_answer_and_others_are_served() {
         let _ = within("the end of the connection", stream.read_to_end(&mut answer)).await;
         assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     }
-    let metrics = gateway.http.get(gateway.admin_url("/metrics")).send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    assert!(
-        metrics.contains("doorward_tls_handshake_failures_total 6\n"),
-        "{metrics}"
-    );
+    // Each is counted when its connection has ended, which its client may see first.
+    eventually(DEADLINE, "six failures", async || {
+        let metrics = gateway.http.get(gateway.admin_url("/metrics")).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics
+            .contains("doorward_tls_handshake_failures_total 6\n")
+            .then_some(())
+    })
+    .await;
     stdout_of(curl(&authority, "site.example", address, "/public")).await;
 }
 
