@@ -137,7 +137,7 @@ fn document(key: &str, value: &str) -> (String, usize) {
         "limits[]" => format!("{ROUTES}\n[[limits]]\n{}{setting}\n", limits::beside(key)),
         "auth" if name == "limits" => format!("{ROUTES}\n{}[auth]\n{setting}\n", limits::LIMIT),
         "acme" => format!(
-            "{ROUTES}\n[tls]\nlisten = \"[::]:443\"\n[acme]\n{}{setting}\n",
+            "{ROUTES}\n[tls]\nlisten = \"[::]:443\"\nredirect_listen = \"[::]:80\"\n[acme]\n{}{setting}\n",
             acme::beside(key)
         ),
         "certificates[]" => format!(

@@ -16,7 +16,8 @@ pub(super) fn tls(raw: &raw::Config, server: Option<&typed::Server>, check: &mut
     let certificates = certificates(&raw.certificates, check);
     let is_empty = raw.certificates.is_empty();
     let acme = super::acme::acme(&raw.acme, check);
-    let asks = !raw.acme.domains.is_empty();
+    // Names that were said and are wrong were reported.
+    let asks = !raw.acme.domains.is_empty() || check.report.has("acme.domains");
     if is_empty && !asks && listen.as_ref().is_some_and(|listen| !listen.is_empty()) {
         let complaint =
             Complaint::new("there is no certificate to show").allowed("at least one [[certificates]], or acme.domains");

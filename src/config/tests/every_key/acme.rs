@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Row] = &[
         "contact: Some(\"ops@a.example\")",
         &["\"\"", "\"ops\"", "\"mailto:ops@a.example\"", "\"a@b.c,d@e.f\"", "1"],
     ),
-    row("acme.agree_terms", "true", "", BOOL),
+    row("acme.agree_terms", "true", "acme: Some(", BOOL),
     row("acme.challenge", "\"http-01\"", "challenge: Http01", WORD),
     row("acme.storage", "\"kept\"", "storage: \"/base/kept\"", TEXT),
     row("acme.retry_every", "\"3s\"", "retry_every: 3s", DURATION),

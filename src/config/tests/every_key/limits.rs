@@ -63,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         "capacity: 640",
         &["63", "100000001", "\"7\""],
     ),
-    row("limiter.headers", "false", "headers: false", BOOL),
+    row("limiter.headers", "false", ", headers: false", BOOL),
     row(
         "limits[].name",
         "\"per-ip_1\"",
