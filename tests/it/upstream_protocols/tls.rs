@@ -174,7 +174,7 @@ async fn many_requests_at_once_make_one_connection_over_tls() {
 }
 
 #[tokio::test]
-async fn haproxy_is_an_upstream_over_tls_with_http_2_on_both_of_its_sides() {
+async fn haproxy_is_spoken_to_over_tls_by_http_2_or_http_1_as_the_upstream_says() {
     let authority = Authority::new();
     authority.issue("server", &["localhost"]);
     let (pem, key) = (authority.file("server.pem"), authority.file("server.key"));
