@@ -22,8 +22,8 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::runtime::Handle;
 
-pub use body::Body;
 use body::Read;
+pub use body::{Body, Hold};
 use departure::Departure;
 pub use owned::Owned;
 

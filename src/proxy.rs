@@ -37,6 +37,7 @@ pub use tunnel::{Traffic, Tunnel, TunnelEnd};
 use crate::config::{self, Config, LimitBy, OnTokenEnd};
 use crate::id::Identity;
 use crate::limiter::{Gauge, Limiter, Tally};
+use crate::problem::is_grpc;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
@@ -238,6 +239,7 @@ impl Proxy {
             upgrade: upgrade.as_ref(),
             key,
         };
+        let version = parts.version;
         let ends = route.streams.on_token_end == OnTokenEnd::End;
         let mut leash = token.filter(|_| ends).map(|token| Leash::new(&self.tokens, token));
         let mut response = lifetime::tied(leash.as_mut(), errand.run(parts, body)).await?;
@@ -248,7 +250,8 @@ impl Proxy {
         {
             upgrade.grant(&mut response);
         }
-        Ok(response.map(|body| body.tied(leash, &route.streams)))
+        let grpc = is_grpc(version, response.headers());
+        Ok(response.map(|body| body.tied(leash, &route.streams, grpc)))
     }
 }
 

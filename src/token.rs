@@ -54,7 +54,7 @@ pub use lifecycle::{
     JWKS_CACHE_LIFE, KeyState, NewKey, Occasion, PUBLICATION, Successor, create_key, ensure_first_key, key_states,
     reseal_keys, revoke_key, rotate_key,
 };
-pub use live::Leash;
+pub use live::{Leash, Watched};
 pub use refusal::{Reason, Refusal};
 pub use revocation::{Blocklist, Freshness, Standing};
 pub use seal::{MasterKey, SealError};

@@ -10,12 +10,18 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::record::Record;
+use crate::problem::Code;
 use crate::proxy::{BodyError, ResponseBody};
+use crate::token::Watched;
 
 /// Why an answer broke off.
 pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where a body comes from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, which would cost each an allocation"
+)]
 #[derive(Debug)]
 pub(super) enum Kind {
     /// An upstream, or a whole one.
@@ -29,6 +35,14 @@ impl Kind {
         Self::Proxied(ResponseBody::whole(bytes))
     }
 
+    /// Why the answer had to end for the token's sake, if it had.
+    fn given_up(&self) -> Option<Code> {
+        match self {
+            Self::Proxied(body) => body.has_to_end(),
+            Self::Owned(_) => None,
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Proxied(body) => body.is_end_stream(),
@@ -37,12 +51,20 @@ impl Kind {
     }
 }
 
+/// What a connection holds for an answer until that has ended.
+pub trait Hold {
+    /// The answer may go on only until this says that it ended. Where the client takes nothing, the body is not asked for
+    /// more and can't say so: the task that asked it last is woken, and has to give the answer up.
+    fn tie(&self, watched: Watched);
+}
+
 /// The body of an answer. When it is dropped, sent or not, the request is logged and counted, and `D` is dropped.
 #[derive(Debug)]
 pub struct Body<D> {
     kind: Kind,
     /// Gone to the tunnel, where one follows.
     rest: Option<(Record, D)>,
+    tied: bool,
 }
 
 impl<D> Body<D> {
@@ -53,6 +75,7 @@ impl<D> Body<D> {
         Self {
             kind,
             rest: Some((record, done)),
+            tied: false,
         }
     }
 
@@ -76,7 +99,17 @@ impl<D> Body<D> {
     }
 }
 
-impl<D: Unpin> HttpBody for Body<D> {
+impl<D> Drop for Body<D> {
+    fn drop(&mut self) {
+        if let Some((record, _)) = &mut self.rest
+            && let Some(code) = self.kind.given_up()
+        {
+            record.ended_for(code);
+        }
+    }
+}
+
+impl<D: Hold + Unpin> HttpBody for Body<D> {
     type Data = Bytes;
     type Error = Error;
 
@@ -88,15 +121,22 @@ impl<D: Unpin> HttpBody for Body<D> {
                 .map_err(|error: BodyError| Error::from(error)),
             Kind::Owned(body) => Pin::new(body).poll_frame(cx).map_err(Error::from),
         };
-        let Some((record, _)) = &mut this.rest else {
+        let Some((record, done)) = &mut this.rest else {
             return frame;
         };
+        if let Kind::Proxied(body) = &this.kind {
+            if let Some(code) = body.broken_off() {
+                record.ended_for(code);
+            } else if !this.tied
+                && let Some(watched) = body.watched()
+            {
+                done.tie(watched);
+                this.tied = true;
+            }
+        }
         match &frame {
             Poll::Ready(Some(Ok(frame))) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
-            Poll::Ready(Some(Err(error))) => match error.downcast_ref().and_then(BodyError::code) {
-                Some(code) => record.ended_for(code),
-                None => record.broken(error.as_ref()),
-            },
+            Poll::Ready(Some(Err(error))) => record.broken(error.as_ref()),
             Poll::Ready(None) => record.ended(),
             Poll::Pending => {}
         }

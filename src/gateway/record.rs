@@ -42,9 +42,20 @@ pub(super) struct Record {
     status: StatusCode,
     code: Option<Code>,
     sent: u64,
-    complete: bool,
+    end: End,
     /// What passed in the tunnel that followed, where one did.
     traffic: Option<Arc<Traffic>>,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not yet, or not as it should.
+    Open,
+    /// It was given out as a whole.
+    Whole,
+    /// It was ended for its token's sake.
+    Cut,
 }
 
 impl Record {
@@ -76,7 +87,7 @@ impl Record {
             status: StatusCode::REQUEST_TIMEOUT,
             code: None,
             sent: 0,
-            complete: false,
+            end: End::Open,
             traffic: None,
         }
     }
@@ -127,11 +138,17 @@ impl Record {
 
     /// The answer's body has been given out to its end.
     pub(super) fn ended(&mut self) {
-        self.complete = true;
+        if self.end == End::Open {
+            self.end = End::Whole;
+        }
     }
 
-    /// What was under way was ended: its token is not good any more.
+    /// What was under way was ended, unless it was whole: its token is not good any more.
     pub(super) fn ended_for(&mut self, code: Code) {
+        if self.end != End::Open {
+            return;
+        }
+        self.end = End::Cut;
         self.metrics.exchange_ended(code);
         self.code = Some(code);
     }
@@ -139,14 +156,14 @@ impl Record {
     /// A tunnel begins: where to count what passes.
     pub(super) fn tunnel(&mut self) -> Arc<Traffic> {
         self.metrics.tunnels.inc();
-        self.complete = false;
+        self.end = End::Open;
         Arc::clone(self.traffic.get_or_insert_default())
     }
 
     /// How the tunnel ended.
     pub(super) fn tunnelled(&mut self, end: Result<(), TunnelEnd>) {
         match end {
-            Ok(()) => self.complete = true,
+            Ok(()) => self.ended(),
             Err(error) => {
                 if let Some(code) = error.code() {
                     self.ended_for(code);
@@ -158,7 +175,11 @@ impl Record {
         }
     }
 
+    /// An answer broke off, of itself if it was not ended.
     pub(super) fn broken(&mut self, error: &(dyn Error + 'static)) {
+        if self.end == End::Cut {
+            return;
+        }
         tracing::warn!(
             request_id = text(&self.request_id),
             upstream = self.upstream.as_deref(),
@@ -258,7 +279,7 @@ impl Drop for Record {
                 ms = (took.as_secs_f64() * 1e6).round() / 1e3,
                 bytes_in,
                 bytes_out = self.sent + passed(|traffic| &traffic.sent),
-                complete = self.complete,
+                complete = self.end == End::Whole,
                 client = %self.client,
                 user = self.trace.identity.as_ref().map(|identity| tracing::field::display(Named(&identity.principal))),
                 upstream = self.upstream.as_deref(),

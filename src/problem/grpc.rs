@@ -31,17 +31,25 @@ impl Problem {
     pub fn render_grpc(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
+        *headers = self.grpc_trailers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(STATUS, HeaderValue::from(status(self.code.status())));
+        response
+    }
+
+    /// What ends a call of gRPC that was being answered.
+    #[must_use]
+    pub fn grpc_trailers(&self) -> HeaderMap {
+        let mut trailers = HeaderMap::new();
+        trailers.insert(STATUS, HeaderValue::from(status(self.code.status())));
         if let Ok(message) = HeaderValue::try_from(encode(&self.detail)) {
-            headers.insert(MESSAGE, message);
+            trailers.insert(MESSAGE, message);
         }
-        headers.insert(GATEWAY_ERROR, HeaderValue::from_static(self.code.as_str()));
+        trailers.insert(GATEWAY_ERROR, HeaderValue::from_static(self.code.as_str()));
         if let Some(after) = self.retry_after {
             let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            headers.insert(PUSHBACK, HeaderValue::from(ms));
+            trailers.insert(PUSHBACK, HeaderValue::from(ms));
         }
-        response
+        trailers
     }
 }
 

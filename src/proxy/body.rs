@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::Tunnel;
-use super::error::token_code;
+use super::error::{token_code, token_problem};
 use crate::config::Streams;
 use crate::problem::Code;
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
-use crate::token::{Leash, Refusal};
+use crate::token::{Leash, Refusal, Watched};
 use crate::upstream::{BodyWatch, Flight, Lease};
 
 /// Why an answer broke off. The client sees a broken connection, never a body that looks whole.
@@ -38,17 +38,6 @@ pub enum BodyError {
     TokenEnded(Refusal),
 }
 
-impl BodyError {
-    /// Why the gateway itself broke the answer off for the token's sake, if that is so.
-    #[must_use]
-    pub const fn code(&self) -> Option<Code> {
-        match self {
-            Self::TokenEnded(refusal) => Some(token_code(*refusal)),
-            Self::Upstream(_) | Self::Reset | Self::Stalled(_) | Self::Timeout => None,
-        }
-    }
-}
-
 /// The body of a proxied answer.
 #[derive(Debug)]
 pub struct ResponseBody(Kind);
@@ -64,9 +53,13 @@ enum Kind {
         idle: Option<Idle>,
         identity: Arc<IdentityHeaders>,
         leash: Option<Leash>,
+        /// Whether it is the answer to a call of gRPC, which ends in trailers.
+        grpc: bool,
         /// The request's place at the server, until the answer has ended.
         flight: Option<Flight>,
     },
+    /// Broken off, as the token that let the request in is not good any more.
+    Ended(Refusal),
     /// None, but the connection becomes a tunnel.
     Tunnel(Option<Box<Tunnel>>),
 }
@@ -103,16 +96,26 @@ impl ResponseBody {
             idle,
             identity,
             leash: None,
+            grpc: false,
             flight: None,
         })
     }
 
     /// The same, for as long as the token is good, and as the route allows.
-    pub(super) fn tied(mut self, leash: Option<Leash>, streams: &Streams) -> Self {
+    pub(super) fn tied(mut self, leash: Option<Leash>, streams: &Streams, is_grpc: bool) -> Self {
         match &mut self.0 {
-            Kind::Upstream { inner, leash: tie, .. } if !inner.is_end_stream() => *tie = leash,
+            Kind::Upstream {
+                inner,
+                leash: tie,
+                grpc,
+                ..
+            } if !inner.is_end_stream() => {
+                *tie = leash;
+                // What has a length has no other end.
+                *grpc = is_grpc && inner.size_hint().exact().is_none();
+            }
             Kind::Tunnel(tunnel) => *tunnel = tunnel.take().map(|tunnel| Box::new(tunnel.bounded(streams, leash))),
-            Kind::Whole(_) | Kind::Upstream { .. } => {}
+            Kind::Whole(_) | Kind::Upstream { .. } | Kind::Ended(_) => {}
         }
         self
     }
@@ -138,14 +141,47 @@ impl ResponseBody {
     pub fn take_tunnel(&mut self) -> Option<Tunnel> {
         match &mut self.0 {
             Kind::Tunnel(tunnel) => tunnel.take().map(|tunnel| *tunnel),
-            Kind::Whole(_) | Kind::Upstream { .. } => None,
+            Kind::Whole(_) | Kind::Upstream { .. } | Kind::Ended(_) => None,
         }
     }
 
-    /// Breaks off. What is left of the upstream's answer is for nobody: its connection closes.
+    /// What says whether the answer has to end, once its token is watched.
+    #[must_use]
+    pub fn watched(&self) -> Option<Watched> {
+        match &self.0 {
+            Kind::Upstream { leash, .. } => leash.as_ref()?.watched(),
+            Kind::Whole(_) | Kind::Ended(_) | Kind::Tunnel(_) => None,
+        }
+    }
+
+    /// Why the answer has to end, whether or not it was asked for more since.
+    #[must_use]
+    pub fn has_to_end(&self) -> Option<Code> {
+        match &self.0 {
+            Kind::Upstream { leash, .. } => leash.as_ref()?.ended().map(token_code),
+            Kind::Whole(_) | Kind::Ended(_) | Kind::Tunnel(_) => None,
+        }
+    }
+
+    /// Why the answer was broken off for the token's sake, if it was.
+    #[must_use]
+    pub const fn broken_off(&self) -> Option<Code> {
+        match &self.0 {
+            Kind::Ended(refusal) => Some(token_code(*refusal)),
+            Kind::Whole(_) | Kind::Upstream { .. } | Kind::Tunnel(_) => None,
+        }
+    }
+
+    /// Breaks off. What is left of the upstream's answer is for nobody: its connection closes. Clients of gRPC are told why
+    /// in its way, which is no less of an error.
     fn end(&mut self, why: Refusal) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0 = Kind::Whole(None);
-        Poll::Ready(Some(Err(BodyError::TokenEnded(why))))
+        let grpc = matches!(self.0, Kind::Upstream { grpc: true, .. });
+        self.0 = Kind::Ended(why);
+        Poll::Ready(Some(if grpc {
+            Ok(Frame::trailers(token_problem(why).grpc_trailers()))
+        } else {
+            Err(BodyError::TokenEnded(why))
+        }))
     }
 }
 
@@ -224,7 +260,7 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         let (inner, loan, deadline, idle, identity, leash, flight) = match &mut this.0 {
             Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Tunnel(_) => return Poll::Ready(None),
+            Kind::Ended(_) | Kind::Tunnel(_) => return Poll::Ready(None),
             Kind::Upstream {
                 inner,
                 loan,
@@ -233,6 +269,7 @@ impl Body for ResponseBody {
                 identity,
                 leash,
                 flight,
+                grpc: _,
             } => (inner, loan, deadline, idle, identity, leash, flight),
         };
         if let Some(why) = leash.as_ref().and_then(Leash::ended) {
@@ -272,6 +309,8 @@ impl Body for ResponseBody {
         if inner.is_end_stream() {
             give_back(loan);
             *flight = None;
+        } else if let Some(leash) = leash {
+            leash.part(cx);
         }
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {
@@ -287,7 +326,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_none(),
             Kind::Upstream { inner, .. } => inner.is_end_stream(),
-            Kind::Tunnel(_) => true,
+            Kind::Ended(_) | Kind::Tunnel(_) => true,
         }
     }
 
@@ -295,7 +334,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Upstream { inner, .. } => inner.size_hint(),
-            Kind::Tunnel(_) => SizeHint::with_exact(0),
+            Kind::Ended(_) | Kind::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

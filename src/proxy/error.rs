@@ -160,7 +160,7 @@ pub(super) const fn token_code(refusal: token::Refusal) -> Code {
 }
 
 /// One place for the proxy's own wording; the endpoints that we own have theirs.
-fn token_problem(refusal: token::Refusal) -> Problem {
+pub(super) fn token_problem(refusal: token::Refusal) -> Problem {
     let detail = match refusal {
         token::Refusal::Invalid(_) => "the access token is not one that this gateway accepts here",
         token::Refusal::Expired => "the access token has expired: refresh it",

@@ -310,6 +310,11 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
             self.takes.moved(written.as_ref().map_or(0, |bytes| *bytes));
             return result;
         }
+        if let Some(why) = self.shared.ended() {
+            // hyper does not ask the answer's body for more, which would say so, before the client takes what there is.
+            let error = format!("what the client does not take was ended: {why}");
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, error)));
+        }
         if !self.write_alarm.is_set() {
             self.write_alarm.set(self.timeouts.body.min(self.takes.wait()));
         }

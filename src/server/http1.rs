@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use super::guard::{Guard, Shared as GuardShared};
 use super::worker::Shared;
 use super::{FIRST_REQUEST, Phase, head, until_stopping};
-use crate::gateway::{Body, Gateway};
+use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
+use crate::token::Watched;
 use crate::upstream::Pools;
 
 /// Serves HTTP/1 on a connection to its end.
@@ -98,6 +99,12 @@ struct Client {
 /// Held by an answer until its last byte is out.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<GuardShared>);
+
+impl Hold for Busy {
+    fn tie(&self, watched: Watched) {
+        self.0.tie(watched);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -29,11 +29,12 @@ use tokio::sync::watch;
 
 use super::worker::Shared;
 use super::{FIRST_REQUEST, Phase, head as http1_head, until_stopping};
-use crate::gateway::{Body, Gateway};
+use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
+use crate::token::Watched;
 use crate::upstream::Pools;
 use guard::Guard;
-use pace::{Attendants, Paced};
+use pace::{Attendants, Pace, Paced};
 use streams::{Stream, Streams};
 
 /// How many requests that were reset before they were looked at may wait (CVE-2023-44487): then the connection ends.
@@ -110,6 +111,19 @@ async fn end(phase: &mut watch::Receiver<Phase>, streams: &Streams, keep_alive: 
     }
 }
 
+/// Held by an answer until it is out.
+#[derive(Debug)]
+struct Held {
+    _stream: Stream,
+    pace: Arc<Pace>,
+}
+
+impl Hold for Held {
+    fn tie(&self, watched: Watched) {
+        self.pace.tie(watched);
+    }
+}
+
 /// Answers the requests of one connection.
 struct Client {
     gateway: Arc<Gateway>,
@@ -121,7 +135,7 @@ struct Client {
 }
 
 impl Service<Request<Incoming>> for Client {
-    type Response = Response<Paced<Body<Stream>>>;
+    type Response = Response<Paced<Body<Held>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -136,8 +150,12 @@ impl Service<Request<Incoming>> for Client {
             Arc::clone(&self.peer),
         );
         let pace = self.attendants.next();
+        let held = Held {
+            _stream: stream,
+            pace: Arc::clone(&pace),
+        };
         Box::pin(async move {
-            let mut response = gateway.handle(request, &peer, refused, &pools, stream).await;
+            let mut response = gateway.handle(request, &peer, refused, &pools, held).await;
             if let Some(tunnel) = response.body_mut().tunnel() {
                 // It begins when this answer is out, and the stream is in use until it ends.
                 tokio::spawn(tunnel);

@@ -22,8 +22,13 @@ const EVERY: Duration = Duration::from_millis(250);
 /// The shortest time between two looks: of many revocations in a row, the next look sees all.
 const REST: Duration = Duration::from_millis(5);
 
-/// How many times as long as a look the rest after it is, so that looking takes a twentieth of a core at the most.
+/// How many times as long as a look the rest after it is, but never longer than [`EVERY`]: looking takes a twentieth of a core,
+/// and more only where so much is live that a look takes longer than a twentieth of that.
 const RESTS: u32 = 20;
+
+/// After how many parts of an answer its token is watched, though it never had to be waited for: a client that is slower than
+/// the upstream never waits.
+const PARTS: u8 = 8;
 
 /// Into how many parts the whole is cut, so that workers seldom wait for each other or for a look.
 const SHARDS: usize = 64;
@@ -60,9 +65,16 @@ pub struct Leash {
     state: State,
 }
 
+/// Whether an exchange has to end: for whoever can end it where it is not asked to go on itself.
+#[derive(Clone, Debug)]
+pub struct Watched(Arc<Line>);
+
 #[derive(Debug)]
 enum State {
-    Slack(Accepted),
+    Slack {
+        token: Accepted,
+        parts: u8,
+    },
     Tied {
         line: Arc<Line>,
         shard: usize,
@@ -117,7 +129,7 @@ impl Leash {
     pub fn new(tokens: &Arc<Tokens>, token: Accepted) -> Self {
         Self {
             tokens: Arc::clone(tokens),
-            state: State::Slack(token),
+            state: State::Slack { token, parts: 0 },
         }
     }
 
@@ -125,7 +137,7 @@ impl Leash {
     /// is woken.
     pub fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<Refusal> {
         match &self.state {
-            State::Slack(token) => {
+            State::Slack { token, .. } => {
                 let line = Arc::new(Line {
                     token: token.clone(),
                     tokens: Arc::clone(&self.tokens),
@@ -150,9 +162,37 @@ impl Leash {
     #[must_use]
     pub fn ended(&self) -> Option<Refusal> {
         match &self.state {
-            State::Slack(_) => None,
+            State::Slack { .. } => None,
             State::Tied { line, .. } => line.ended.get().copied(),
         }
+    }
+
+    /// Notes that a part of the answer was there without waiting. From the [`PARTS`]th on the token is watched.
+    pub fn part(&mut self, cx: &Context<'_>) {
+        if let State::Slack { parts, .. } = &mut self.state {
+            *parts += 1;
+            if *parts >= PARTS {
+                // Nothing can be known yet.
+                let _ = self.poll_ended(cx);
+            }
+        }
+    }
+
+    /// What says whether the exchange has to end, once it is watched. Whoever holds that is not woken by it.
+    #[must_use]
+    pub fn watched(&self) -> Option<Watched> {
+        match &self.state {
+            State::Slack { .. } => None,
+            State::Tied { line, .. } => Some(Watched(Arc::clone(line))),
+        }
+    }
+}
+
+impl Watched {
+    /// Why the exchange has to end, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Refusal> {
+        self.0.ended.get().copied()
     }
 }
 
@@ -198,9 +238,11 @@ impl Tokens {
     }
 
     async fn keep_looking(&self, clock: &Clock) {
+        let mut rest = Duration::ZERO;
         loop {
             // Either is a reason to look.
-            let _ = timeout(EVERY, self.revocations.news()).await;
+            let _ = timeout(EVERY.saturating_sub(rest), self.revocations.news()).await;
+            rest = Duration::ZERO;
             if self.watched() == 0 {
                 continue;
             }
@@ -209,7 +251,8 @@ impl Tokens {
                 self.look(shard, clock.now());
                 tokio::task::yield_now().await;
             }
-            sleep((began.elapsed() * RESTS).max(REST).min(EVERY)).await;
+            rest = (began.elapsed() * RESTS).clamp(REST, EVERY);
+            sleep(rest).await;
         }
     }
 

@@ -5,6 +5,6 @@ mod clients;
 mod connect;
 mod floods;
 mod identity;
-mod play;
+pub(crate) mod play;
 mod streams;
 mod websocket;

@@ -5,4 +5,5 @@ mod ended;
 pub(crate) mod sockets;
 mod support;
 mod tunnels;
+mod untaken;
 mod upgrades;

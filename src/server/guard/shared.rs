@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::server::head::Refusal;
+use crate::token::{self, Watched};
 
 /// What the guard of a connection and the service on it tell each other.
 #[derive(Debug)]
@@ -30,6 +31,9 @@ pub(in crate::server) struct Shared {
     /// Whom to tell of the next answer, where that is waited for.
     waiting: Mutex<Option<Waker>>,
     waits: AtomicBool,
+    /// What the answer that is being sent may go on with.
+    watched: Mutex<Option<Watched>>,
+    is_watched: AtomicBool,
 }
 
 impl Shared {
@@ -44,6 +48,8 @@ impl Shared {
             settled: AtomicU64::new(0),
             waiting: Mutex::new(None),
             waits: AtomicBool::new(false),
+            watched: Mutex::new(None),
+            is_watched: AtomicBool::new(false),
         }
     }
 
@@ -110,8 +116,27 @@ impl Shared {
         }
     }
 
+    /// The answer that is being sent may go on only until this says that it ended.
+    pub(in crate::server) fn tie(&self, watched: Watched) {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(watched);
+        self.is_watched.store(true, Ordering::Release);
+    }
+
+    /// Why the answer that is being sent must not go on.
+    pub(super) fn ended(&self) -> Option<token::Refusal> {
+        if !self.is_watched.load(Ordering::Acquire) {
+            return None;
+        }
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.as_ref().and_then(Watched::ended)
+    }
+
     /// Notes that the answer is out.
     pub(in crate::server) fn finish(&self) {
+        if self.is_watched.load(Ordering::Relaxed) {
+            self.is_watched.store(false, Ordering::Relaxed);
+            *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.finished.store(now, Ordering::Relaxed);
         self.busy.store(false, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 
 use crate::server::alarm::Alarm;
+use crate::token::Watched;
 
 /// The most of an answer that is handed to hyper at once: it keeps that until the client takes it.
 const PIECE: usize = 16 * 1024;
@@ -26,6 +27,15 @@ pub(super) struct Pace {
     clients_turn: AtomicBool,
     /// How often the body has given something.
     given: AtomicU64,
+    /// What the answer may go on with.
+    watched: OnceLock<Watched>,
+}
+
+impl Pace {
+    /// The answer may go on only until this says that it ended.
+    pub(super) fn tie(&self, watched: Watched) {
+        let _ = self.watched.set(watched);
+    }
 }
 
 /// The body of an answer, in pieces, that notes when it is asked for more.
@@ -141,6 +151,10 @@ async fn attend(stream: impl Future<Output = ()>, pace: Arc<Pace>, limit: Durati
         }
         if !pace.clients_turn.load(Ordering::Relaxed) {
             return Poll::Pending;
+        }
+        if let Some(why) = pace.watched.get().and_then(Watched::ended) {
+            tracing::debug!("what an HTTP/2 client does not take was ended: {why}");
+            return Poll::Ready(());
         }
         let given = pace.given.load(Ordering::Relaxed);
         if set_at != Some(given) {

@@ -11,32 +11,32 @@ use crate::support::within;
 
 /// One connection: the steps that are played on it. See play.py.
 #[derive(Default)]
-pub(super) struct Play(Vec<Value>);
+pub(crate) struct Play(Vec<Value>);
 
 /// What came back on one stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) status: Option<u64>,
-    pub(super) reset: Option<u64>,
-    pub(super) body: String,
+pub(crate) struct Told {
+    pub(crate) status: Option<u64>,
+    pub(crate) reset: Option<u64>,
+    pub(crate) body: String,
 }
 
 impl Play {
     /// A request without a body on stream 1, and the wait for its end. Names and values go out as they are.
-    pub(super) fn request(fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn request(fields: &[(&str, &str)]) -> Self {
         Self::default()
             .step(json!(["headers", 1, fields, true]))
             .step(json!(["end", 1]))
     }
 
-    pub(super) fn step(mut self, step: Value) -> Self {
+    pub(crate) fn step(mut self, step: Value) -> Self {
         self.0.push(step);
         self
     }
 }
 
 /// The pseudo-headers of a GET and the authorization.
-pub(super) fn get<'a>(gateway: &'a str, path: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn get<'a>(gateway: &'a str, path: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         (":method", "GET"),
         (":scheme", "http"),
@@ -47,7 +47,7 @@ pub(super) fn get<'a>(gateway: &'a str, path: &'a str, authorization: &'a str) -
 }
 
 /// Plays each on a connection of its own; gives what came back on each.
-pub(super) async fn play(gateway: SocketAddr, plays: Vec<Play>) -> Vec<Value> {
+pub(crate) async fn play(gateway: SocketAddr, plays: Vec<Play>) -> Vec<Value> {
     let count = plays.len();
     let mut python = installed("python/bin/python3");
     python
@@ -72,7 +72,7 @@ pub(super) async fn play(gateway: SocketAddr, plays: Vec<Play>) -> Vec<Value> {
 }
 
 /// What came back on a stream.
-pub(super) fn stream(told: &Value, number: u32) -> Told {
+pub(crate) fn stream(told: &Value, number: u32) -> Told {
     let stream = &told["streams"][number.to_string()];
     Told {
         status: stream["status"].as_u64(),
@@ -82,7 +82,7 @@ pub(super) fn stream(told: &Value, number: u32) -> Told {
 }
 
 /// The code of the problem that a stream was answered with.
-pub(super) fn code(told: &Value, number: u32) -> String {
+pub(crate) fn code(told: &Value, number: u32) -> String {
     let problem: Value = serde_json::from_str(&stream(told, number).body).unwrap_or_default();
     problem["code"].as_str().unwrap_or_default().to_owned()
 }

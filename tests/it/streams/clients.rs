@@ -1,5 +1,7 @@
 //! Programs of others on both ends of a tunnel and of a stream.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -85,5 +87,31 @@ async fn curl_sees_each_event_before_the_next_is_sent_and_the_end_with_the_logou
             ["exit 18", "exit 92", "exit 56"].contains(&end.as_str()),
             "{version}: {end}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_stream_is_not_a_client_that_stopped() {
+    let limit = Duration::from_millis(300);
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let events = Events::start().await;
+        let server = format!(
+            "[server]\nh2c = true\nbody_idle_timeout = \"{}ms\"\n",
+            limit.as_millis()
+        );
+        let gateway = TestGateway::start(&format!("{server}{}", events.routes())).await;
+        let user = Account::sign_up(&gateway).await;
+        let mut curl = program("curl");
+        curl.args(["-sN", version, "-H"]);
+        curl.arg(format!("Authorization: {}", user.bearer()))
+            .arg(gateway.url("/e/1"));
+        let mut curl = Talker::start(curl);
+        events.until_open(1).await;
+        for event in ["one", "two"] {
+            // It is the upstream that is waited for, and it may take its time, at the beginning and later.
+            tokio::time::sleep(limit * 4).await;
+            events.send(event);
+            curl.says(&format!("data: {event}")).await;
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::support::mariadb::{Database, Server};
 use crate::support::{Account, Backend, Conversation, DEADLINE, TestGateway, eventually, when};
 
 /// How many exchanges were ended with this code.
-async fn ended(gateway: &TestGateway, code: &str) -> u64 {
+pub(super) async fn ended(gateway: &TestGateway, code: &str) -> u64 {
     let answer = gateway.http.get(gateway.admin_url("/metrics")).send().await.unwrap();
     let text = answer.text().await.unwrap();
     let line = format!("doorward_exchanges_ended_total{{code=\"{code}\"}} ");

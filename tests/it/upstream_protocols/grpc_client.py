@@ -1,12 +1,20 @@
-"""Calls the methods of grpc_server.py through the gateway. Arguments: what to do, the gateway's address, a token, its user."""
+"""Calls the methods of grpc_server.py through the gateway. Arguments: what to do, the gateway's address, a token, its user;
+and, where that is TLS, the file of its authority, its name, and its address without TLS."""
 
 import queue
 import sys
+import urllib.request
 
 import grpc
 
-what, address, token, user = sys.argv[1:5]
-channel = grpc.insecure_channel(address)
+what, address, token, user, *tls = sys.argv[1:]
+if tls:
+    file, name, plain = tls
+    trust = grpc.ssl_channel_credentials(open(file, "rb").read())
+    channel = grpc.secure_channel(address, trust, [("grpc.ssl_target_name_override", name)])
+else:
+    plain = address
+    channel = grpc.insecure_channel(address)
 BEARER = (("authorization", "Bearer " + token),)
 
 
@@ -57,6 +65,26 @@ elif what == "end":
     assert next(call) == b"begun"
     error = code_of(lambda: next(call))
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+    assert method("WasCancelled")(b"", metadata=BEARER, timeout=20) == b"yes"
+elif what == "logout":
+    # Whatever a call waits for when its token ends, it learns of that, and not of a connection that broke.
+    to_send = queue.SimpleQueue()
+    talking = method("Bidi", "stream_stream")(iter(to_send.get, None), metadata=BEARER, timeout=20)
+    to_send.put(b"1")
+    assert next(talking) == b"echo 1"
+    hearing = method("Hang", "unary_stream")(b"", metadata=BEARER, timeout=20)
+    assert next(hearing) == b"begun"
+    waiting = method("Silent").future(b"", metadata=BEARER, timeout=20)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    logout = urllib.request.Request(f"http://{plain}/auth/logout", b"", {"Authorization": "Bearer " + token})
+    assert opener.open(logout, timeout=20).status == 204
+    for call in (lambda: next(talking), lambda: next(hearing), waiting.result):
+        error = code_of(call)
+        said = dict(error.initial_metadata() or ()) | dict(error.trailing_metadata() or ())
+        assert error.code() == grpc.StatusCode.UNAUTHENTICATED, error
+        assert said["x-doorward-error"] == "token_revoked" and error.details(), (said, error)
+    to_send.put(None)
+elif what == "cancelled":
     assert method("WasCancelled")(b"", metadata=BEARER, timeout=20) == b"yes"
 elif what == "errors":
     def refused(call, code, name):
