@@ -36,6 +36,7 @@ use crate::proxy::{
 };
 use crate::rules::cors::{Cors, preflight_for};
 use crate::rules::headers::client_address;
+use crate::rules::path::RequestPath;
 use crate::rules::route::{HostPattern, Rule};
 use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, monotonic};
@@ -215,7 +216,9 @@ impl Gateway {
         };
         let has_body = !incoming.is_end_stream();
         let version = parts.version;
-        let grpc = is_grpc(version, &parts.headers);
+        // Not below the endpoints that we own: a proxy that asks there takes a status of 200 for a yes.
+        let grpc = is_grpc(version, &parts.method, &parts.headers)
+            && RequestPath::parse(parts.uri.path()).is_ok_and(|path| !snapshot.owned.claims(&path));
         let mut record = Record::new(
             Arc::clone(&self.metrics),
             moment.started,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 
 use super::{GATEWAY_ERROR, Problem};
 
@@ -12,10 +12,12 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// After how long a client that may try again should (gRFC A6).
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// Whether a request is a call of gRPC: over HTTP/2, and with its content type. gRPC-Web is not.
+/// Whether a request is a call of gRPC: over HTTP/2, a POST, and with its content type. gRPC-Web is not. What is not quite
+/// one gets a refusal that is one to everybody: a cache would take the 200 of gRPC for an answer.
 #[must_use]
-pub fn is_grpc(version: Version, headers: &HeaderMap) -> bool {
+pub fn is_grpc(version: Version, method: &Method, headers: &HeaderMap) -> bool {
     version == Version::HTTP_2
+        && *method == Method::POST
         && headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.as_bytes().split_at_checked("application/grpc".len()))
@@ -94,7 +96,7 @@ mod tests {
         let is = |version, kind: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::try_from(kind).unwrap());
-            is_grpc(version, &headers)
+            is_grpc(version, &Method::POST, &headers)
         };
         for kind in ["application/grpc", "application/grpc+proto", "Application/gRPC;x=y"] {
             assert!(is(Version::HTTP_2, kind), "{kind}");
@@ -109,7 +111,10 @@ mod tests {
         ] {
             assert!(!is(Version::HTTP_2, kind), "{kind}");
         }
-        assert!(!is_grpc(Version::HTTP_2, &HeaderMap::new()));
+        let mut headers = HeaderMap::new();
+        assert!(!is_grpc(Version::HTTP_2, &Method::POST, &headers));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        assert!(!is_grpc(Version::HTTP_2, &Method::GET, &headers));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::tools::{program, stdout_of};
 use crate::support::{Account, Answer, TestGateway, exchange};
 
 fn config(trusted: &str) -> String {
@@ -141,6 +142,38 @@ async fn nobody_but_a_trusted_proxy_is_told_anything() {
     )
     .await;
     assert_eq!(ask(&off, &original("GET", "x", "/c")).await.problem(), "not_found");
+}
+
+#[tokio::test]
+async fn a_call_of_grpc_is_refused_by_the_status_that_proxies_look_at() {
+    let config = config("127.0.0.1").replace("[server]", "[server]\nh2c = true");
+    let gateway = TestGateway::start(&config).await;
+    for (path, method, lines, status) in [
+        ("/auth/verify", "GET", original("POST", "x", "/c"), "401"),
+        ("/auth/verify", "GET", original("POST", "x", "/auth/user"), "404"),
+        ("/auth/verify", "GET", original("POST", "x", "/open/../c"), "400"),
+        ("/auth/verify", "GET", String::new(), "400"),
+        ("/auth/verify", "POST", original("POST", "x", "/c"), "405"),
+        ("/auth/verify/a;b", "POST", original("POST", "x", "/c"), "400"),
+    ] {
+        let mut curl = program("curl");
+        curl.args([
+            "--silent",
+            "--max-time",
+            "20",
+            "--http2-prior-knowledge",
+            "--output",
+            "/dev/null",
+        ]);
+        curl.args(["--write-out", "%{http_version} %{http_code}", "--request", method]);
+        curl.args(["--header", "Content-Type: application/grpc", "--header", "TE: trailers"]);
+        for line in lines.lines() {
+            curl.args(["--header", line]);
+        }
+        curl.arg(gateway.url(path));
+        let answer = stdout_of(curl).await;
+        assert_eq!(answer, format!("2 {status}"), "{method} {path} {lines}");
+    }
 }
 
 #[tokio::test]
