@@ -79,7 +79,9 @@ impl Original {
         // An absolute form would name another host.
         let uri = Some(target)
             .filter(|target| target.starts_with('/'))
-            .and_then(|target| target.parse().ok());
+            .and_then(|target| target.parse().ok())
+            // What follows a `#` would be left out here, and be a part of the path to a proxy that knows of no fragments.
+            .filter(|uri: &Uri| uri.path_and_query().is_some_and(|read| read.as_str() == target));
         Ok(Self {
             method: method.parse().map_err(|_| InvalidOriginal::Invalid("method"))?,
             uri: uri.ok_or(InvalidOriginal::Invalid("target"))?,
@@ -210,6 +212,9 @@ mod tests {
             (2, ""),
             (2, "https://evil.example/orders"),
             (2, "/a b"),
+            (2, "/public#/../admin"),
+            (2, "/public?x#/../admin"),
+            (2, "/#"),
         ] {
             let mut lines = ALL.to_vec();
             lines[index].1 = value;
@@ -218,6 +223,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_decided_about_is_the_whole_of_what_the_proxy_says(target in "/[ -~]{0,12}") {
+            let mut lines = ALL.to_vec();
+            lines[2].1 = &target;
+            if let Ok(original) = read(&lines) {
+                prop_assert_eq!(original.uri.to_string(), target);
+            }
+        }
+
         #[test]
         fn a_second_word_changes_nothing_or_refuses(name in 0_usize..7, value in "[A-Za-z/.:]{0,12}|/orders/7\\?x=%2F|POST") {
             let names = [&METHODS[..], &HOSTS, &TARGETS, &[URL]].concat();

@@ -112,6 +112,7 @@ async fn what_is_not_said_or_said_twice_is_not_decided() {
         questions.push(format!("{good}{added}\r\n"));
     }
     questions.push(good.replace("/open", "http://x/open"));
+    questions.push(good.replace("/open", "/open#/../c"));
     questions.push(good.replace("Host: x", "Host: a, b"));
     for question in questions {
         let answer = ask(&gateway, &question).await;
