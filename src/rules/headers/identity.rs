@@ -95,7 +95,7 @@ impl IdentityHeaders {
     /// Sets the headers for a proxy that copies them into the request that it forwards. All of them are there, empty where the
     /// permit has nothing to say: what is copied then replaces what the client said, whoever the client is.
     pub fn answer(&self, headers: &mut HeaderMap, permit: &Permit) {
-        for name in [
+        let names = [
             &self.user,
             &self.email,
             &self.name,
@@ -103,7 +103,9 @@ impl IdentityHeaders {
             &self.session,
             &self.assertion,
             &self.issuer,
-        ] {
+        ];
+        // A proxy's own connection says nothing of its client's certificate, and nor may the client.
+        for name in names.into_iter().chain(&self.certificate) {
             headers.insert(name, HeaderValue::from_static(""));
         }
         if let Some(identity) = permit.identity() {

@@ -41,7 +41,15 @@ async fn the_answer_names_the_user_as_an_upstream_would_be_told() {
     assert_eq!(answer.header("x-auth-email"), Some(&*user.email));
     assert_eq!(answer.header("x-auth-name"), Some(&*user.name));
     assert_eq!(answer.header("x-auth-issuer"), Some("self"));
-    assert_eq!(answer.header("x-auth-roles"), Some(""), "there, and empty");
+    for empty in [
+        "roles",
+        "client-cert-subject",
+        "client-cert-san",
+        "client-cert-fingerprint",
+    ] {
+        let name = format!("x-auth-{empty}");
+        assert_eq!(answer.header(&name), Some(""), "{name} is there, and empty");
+    }
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 
     gateway.log_out(&user.token).await;
