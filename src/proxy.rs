@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -245,10 +245,8 @@ impl Proxy {
         let mut response = lifetime::tied(leash.as_mut(), errand.run(parts, body)).await?;
         rewrite_response(response.headers_mut());
         self.limiter.tell(&standings, response.headers_mut());
-        if let Some(upgrade) = &upgrade
-            && response.status() == StatusCode::SWITCHING_PROTOCOLS
-        {
-            upgrade.grant(&mut response);
+        if let Some(upgrade) = &upgrade {
+            upgrade.settle(&mut response)?;
         }
         let grpc = is_grpc(version, response.headers());
         Ok(response.map(|body| body.tied(leash, &route.streams, grpc)))

@@ -15,7 +15,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{Refused, ResponseBody, Tunnel};
 use crate::config::Streams;
-use crate::upstream::Lease;
+use crate::upstream::{Lease, UpstreamError};
 
 pub(super) use websocket::{Frames, take_token};
 
@@ -119,8 +119,14 @@ impl Upgrade {
         }
     }
 
-    /// Tells the client yes: to be called when all that is hop-by-hop has been removed.
-    pub(super) fn grant<B>(&self, response: &mut Response<B>) {
+    /// Tells the client yes, if the upstream said so: to be called when all that is hop-by-hop has been removed. To a CONNECT,
+    /// any success would be a yes (RFC 9110, section 9.3.6): one without a switch is none that can be relayed.
+    pub(super) fn settle<B>(&self, response: &mut Response<B>) -> Result<(), Refused> {
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let why = UpstreamError::Invalid("it answers a handshake with success, and does not switch protocols");
+            let misread = self.extended && response.status().is_success();
+            return if misread { Err(Refused::Upstream(why)) } else { Ok(()) };
+        }
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         if self.extended {
@@ -129,6 +135,7 @@ impl Upgrade {
         } else {
             self.ask(headers);
         }
+        Ok(())
     }
 
     /// The upstream's 101, with the tunnel that follows it.

@@ -63,6 +63,30 @@ async fn an_extended_connect_becomes_an_upgrade() {
 }
 
 #[tokio::test]
+async fn only_a_switch_of_the_upstream_s_grants_a_tunnel() {
+    // To a CONNECT, any success is a yes (RFC 9110, section 9.3.6).
+    for (said, status) in [
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            502,
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 502),
+        ("HTTP/1.1 204 No Content\r\n\r\n", 502),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403),
+    ] {
+        let echo = Echo::answering(move |_| said.to_owned()).await;
+        let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{}", echo.routes(""))).await;
+        let user = Account::sign_up(&gateway).await;
+        let (authority, bearer) = (gateway.address.to_string(), user.bearer());
+        let open = Play::default()
+            .step(json!(["headers", 1, handshake(&authority, "/ws", &bearer), false]))
+            .step(json!(["end", 1]));
+        let told = play(gateway.address, vec![open]).await;
+        assert_eq!(stream(&told[0], 1).status, Some(status), "{said}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_to_another_key_than_ours_is_502() {
     let echo = Echo::answering(|_| granted("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")).await;
     let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{}", echo.routes(""))).await;
