@@ -28,6 +28,7 @@ pub(super) struct Guard<S> {
     io: S,
     inbound: Inbound,
     outbound: Frames,
+    answers: Answers,
     timeouts: Timeouts,
     streams: Arc<Streams>,
     /// What `read_alarm` is set for.
@@ -35,6 +36,8 @@ pub(super) struct Guard<S> {
     read_alarm: Alarm,
     write_alarm: Alarm,
     ending: Option<Ending>,
+    /// What is read away after an end that hyper has told the client of, so far.
+    lingering: Option<usize>,
 }
 
 /// A connection that is being given up.
@@ -53,12 +56,14 @@ impl<S> Guard<S> {
             io,
             inbound: Inbound::new(),
             outbound: Frames::after(0),
+            answers: Answers::default(),
             timeouts,
             streams,
             awaited: None,
             read_alarm: Alarm::default(),
             write_alarm: Alarm::default(),
             ending: None,
+            lingering: None,
         }
     }
 
@@ -97,20 +102,33 @@ fn goaway(last: u32, code: u32) -> Vec<u8> {
     [&head[..], &last.to_be_bytes(), &code.to_be_bytes()].concat()
 }
 
-/// Counts what an answer is made of.
-struct Answers(u32);
+/// Follows what is sent: counts what answers are made of, and notes an end for the client's fault.
+#[derive(Debug, Default)]
+struct Answers {
+    frames: u32,
+    /// How much of a GOAWAY's payload has been followed.
+    goaway: usize,
+    /// Whether one said anything but that all is well.
+    blames: bool,
+}
 
 impl Reader for Answers {
     type Stop = std::convert::Infallible;
 
     fn begins(&mut self, header: Header) -> Result<(), Self::Stop> {
         if matches!(header.kind, kind::DATA | kind::HEADERS) {
-            self.0 += 1;
+            self.frames += 1;
         }
+        self.goaway = 0;
         Ok(())
     }
 
-    fn payload(&mut self, _: Header, _: &[u8]) -> Result<(), Self::Stop> {
+    fn payload(&mut self, header: Header, piece: &[u8]) -> Result<(), Self::Stop> {
+        if header.kind == kind::GOAWAY {
+            let code = (self.goaway..).zip(piece).filter(|(at, _)| (4..8).contains(at));
+            self.blames |= code.into_iter().any(|(_, byte)| *byte != 0);
+            self.goaway += piece.len();
+        }
         Ok(())
     }
 }
@@ -146,6 +164,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     ending.read_away += away.filled().len();
                 }
                 Ok(()) | Err(_) => return Poll::Ready(error()),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Reads away, for a moment, what a client still sends whom hyper has told of its fault, so that it can read that.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.lingering.is_none() {
+            self.read_alarm.set(LINGER);
+        }
+        let read = self.lingering.get_or_insert(0);
+        let mut space = [0; 16 * 1024];
+        loop {
+            let mut away = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.io).poll_read(cx, &mut away) {
+                Poll::Ready(Ok(())) if !away.filled().is_empty() && *read < READ_AWAY => *read += away.filled().len(),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.read_alarm.poll(cx),
             }
         }
     }
@@ -198,14 +235,14 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
     fn wrote<'a>(&mut self, bytes: impl Iterator<Item = &'a [u8]>, mut count: usize) {
         self.write_alarm.clear();
         self.streams.wrote();
-        let mut answers = Answers(0);
         for piece in bytes {
             let piece = &piece[..piece.len().min(count)];
             count -= piece.len();
-            let Ok(()) = self.outbound.advance(piece, &mut answers);
+            let Ok(()) = self.outbound.advance(piece, &mut self.answers);
         }
-        if answers.0 > 0 {
-            self.inbound.earn(answers.0.saturating_mul(EARNED));
+        let frames = std::mem::take(&mut self.answers.frames);
+        if frames > 0 {
+            self.inbound.earn(frames.saturating_mul(EARNED));
         }
     }
 }
@@ -261,7 +298,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if this.ending.is_some() {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut this.io).poll_shutdown(cx)
+        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        if this.answers.blames {
+            ready!(this.linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

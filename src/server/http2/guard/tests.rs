@@ -47,6 +47,30 @@ async fn a_flood_is_answered_with_goaway_and_not_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_follows_a_goaway_of_hyper_s_is_read_away_for_a_moment() {
+    for (code, waits) in [(0xb, true), (0, false)] {
+        let (mut client, mut guard) = guarded();
+        let goaway = goaway(1, code);
+        for byte in &goaway {
+            guard.write_all(&[*byte]).await.unwrap();
+        }
+        client.write_all(&PING.repeat(1000)).await.unwrap();
+        let from = tokio::time::Instant::now();
+        guard.shutdown().await.unwrap();
+        assert_eq!(from.elapsed() >= LINGER, waits);
+        let mut left = Vec::new();
+        if waits {
+            drop(client);
+            assert_eq!(guard.io.read_to_end(&mut left).await.unwrap(), 0, "all has been read");
+        } else {
+            let mut told = vec![0; goaway.len()];
+            client.read_exact(&mut told).await.unwrap();
+            assert_eq!(told, goaway);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_goaway_never_stands_within_a_frame() {
     let (mut client, mut guard) = guarded();
     client.write_all(PREFACE).await.unwrap();
