@@ -142,19 +142,25 @@ impl Door {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// Take no new connection, finish the requests in flight.
-    Draining,
+    /// Take no new connection, finish the requests in flight. Connections on which nothing is under way may stay this long:
+    /// their clients have been told of no end, and a request may be on its way.
+    Draining(Duration),
     /// The time to finish is over.
     Ending,
 }
 
-/// How long a connection that has just been made may take to bring its first request when the gateway stops.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// How long connections on which nothing is under way may stay when the gateway stops.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+/// The same where another process serves already, so that nobody waits for the end of this one.
+const LAST_REQUEST_TAKEN_OVER: Duration = Duration::from_secs(5);
 
-/// Waits until the gateway does more or other than serve.
-async fn until_stopping(phase: &mut watch::Receiver<Phase>) {
-    // An error means that the gateway is gone, which ends the wait as well.
-    let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
+/// Waits until the gateway does more or other than serve. Gives how long connections on which nothing is under way may stay.
+async fn until_stopping(phase: &mut watch::Receiver<Phase>) -> Duration {
+    match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
+        Ok(Phase::Draining(idle)) => *idle,
+        // An error means that the gateway is gone, which ends the wait as well.
+        Ok(Phase::Serving | Phase::Ending) | Err(_) => Duration::ZERO,
+    }
 }
 
 /// A gateway that serves.
@@ -285,7 +291,9 @@ impl Running {
     }
 
     /// Stops: readiness says so at once, listeners close, requests in flight have `server.drain` to finish, the rest is cut
-    /// off. Returns whether all of them finished.
+    /// off. Connections on which nothing is under way may bring one more request for a moment (half of `server.drain`, and at
+    /// most 1 s, or 5 s where another process has taken over); its answer, as all from now on, tells the client that it is the
+    /// last. Returns whether all requests finished.
     pub async fn drain(self) -> bool {
         self.readiness.drain();
         let taken = self.offer.as_ref().map(Offer::taken).unwrap_or_default();
@@ -295,7 +303,14 @@ impl Running {
             private.stop().await;
         }
         self.listeners.leave(&taken, &self.orders);
-        self.phase.send_replace(Phase::Draining);
+        let idle = if taken.is_empty() {
+            LAST_REQUEST
+        } else {
+            LAST_REQUEST_TAKEN_OVER
+        };
+        // Connections that idle are gone before those in use are cut off.
+        let idle = idle.min(self.config.server.drain / 2);
+        self.phase.send_replace(Phase::Draining(idle));
         let phase = self.phase.clone();
         let workers = self.workers;
         let mut joined = tokio::task::spawn_blocking(move || {

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::guard::{Guard, Shared as GuardShared};
 use super::worker::Shared;
-use super::{FIRST_REQUEST, Phase, head, until_stopping};
+use super::{Phase, head, until_stopping};
 use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
 use crate::token::Watched;
@@ -51,6 +52,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {
+        // A request that is there by the end of the time for it is read first.
+        biased;
         result = connection.as_mut() => result,
         () = stop(&mut phase, &state) => {
             connection.as_mut().graceful_shutdown();
@@ -65,12 +68,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
 }
 
-/// Waits until the gateway stops; on a connection that has brought no request yet, a moment longer: one is likely on its
-/// way, and its client has been told of no end.
+/// Waits until the gateway stops, and then for the end of a connection whose client has been told of none: the answers from
+/// then on tell it, and hyper closes after them. One that brings no request is closed after a moment; late is as good as
+/// never.
 async fn stop(phase: &mut watch::Receiver<Phase>, state: &GuardShared) {
-    until_stopping(phase).await;
-    // Late is as good as never: the connection closes then.
-    let _ = tokio::time::timeout(FIRST_REQUEST, state.first_call()).await;
+    let idle = until_stopping(phase).await;
+    state.end();
+    state.unused_for(idle).await;
 }
 
 /// Where the service leaves the tunnel that the connection becomes.
@@ -132,6 +136,10 @@ impl Service<Request<Incoming>> for Client {
             state.settle(tunnel.is_some());
             if let Some(tunnel) = tunnel {
                 slot.put(tunnel);
+            } else if state.is_ending() {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
         })

@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::worker::Shared;
-use super::{FIRST_REQUEST, Phase, head as http1_head, until_stopping};
+use super::{Phase, head as http1_head, until_stopping};
 use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
 use crate::token::Watched;
@@ -104,9 +104,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 async fn end(phase: &mut watch::Receiver<Phase>, streams: &Streams, keep_alive: Duration) {
     tokio::select! {
         () = streams.unused_for(keep_alive) => {}
-        () = until_stopping(phase) => {
+        idle = until_stopping(phase) => {
             // Late is as good as never: the connection closes then.
-            let _ = tokio::time::timeout(FIRST_REQUEST, streams.first()).await;
+            let _ = tokio::time::timeout(idle, streams.first()).await;
         }
     }
 }

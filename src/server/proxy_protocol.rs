@@ -104,6 +104,6 @@ impl Proxies {
 }
 
 async fn last_word(phase: &mut watch::Receiver<Phase>) {
-    until_stopping(phase).await;
+    let _ = until_stopping(phase).await;
     tokio::time::sleep(LAST_WORD).await;
 }

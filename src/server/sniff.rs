@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::guard::Timeouts;
-use super::{FIRST_REQUEST, Phase, until_stopping};
+use super::{Phase, until_stopping};
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -40,9 +40,9 @@ pub(super) async fn sniff<S: AsyncRead + Unpin>(
         let count = tokio::select! {
             count = io.read(&mut read[length..]) => count,
             () = sleep_until(deadline) => Ok(0),
-            () = until_stopping(phase), if !stopping => {
+            idle = until_stopping(phase), if !stopping => {
                 stopping = true;
-                deadline = deadline.min(Instant::now() + FIRST_REQUEST);
+                deadline = deadline.min(Instant::now() + idle);
                 continue;
             }
         };

@@ -111,7 +111,7 @@ pub(super) fn run(
                         Some(order) => doors.obey(order),
                         None => break,
                     },
-                    () = until_stopping(&mut stopping) => break,
+                    _ = until_stopping(&mut stopping) => break,
                 }
             }
             // An order that came with the end is for a listener to which somebody may have connected.

@@ -51,6 +51,63 @@ async fn sigterm_lets_requests_in_flight_finish_and_exits_with_0() {
 }
 
 #[tokio::test]
+async fn a_connection_that_idles_may_bring_one_more_request_and_is_told_so() {
+    let upstream = Upstream::echo().await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let post = "POST /public/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
+    let mut idle = Vec::new();
+    for _ in 0..10 {
+        let mut conversation = Conversation::open(process.address).await;
+        conversation.send(post).await;
+        let answer = conversation.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
+        idle.push(conversation);
+    }
+    process.signal("TERM").await;
+    eventually(DEADLINE, "the listener is closed", || async {
+        when(tokio::net::TcpStream::connect(process.address).await.is_err())
+    })
+    .await;
+    for conversation in &mut idle {
+        conversation.send(post).await;
+    }
+    for mut conversation in idle {
+        let answer = conversation.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(conversation.until_end().await.answers.is_empty());
+    }
+    assert!(process.ended().await.success(), "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_request_in_flight_when_the_end_is_announced_is_told_that_it_is_the_last() {
+    let upstream = slow(Duration::from_secs(1)).await;
+    let mut process = Process::serve(&usual_routes(&upstream)).await;
+    let mut busy = in_flight(&process, &upstream).await;
+    process.signal("TERM").await;
+    let answer = busy.answer().await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert!(process.ended().await.success(), "{}", process.log());
+}
+
+#[tokio::test]
+async fn connections_that_bring_nothing_more_are_not_requests_that_took_too_long() {
+    let upstream = Upstream::echo().await;
+    for drain in ["0s", "300ms", "30s"] {
+        let routes = format!("[server]\ndrain = \"{drain}\"\n{}", usual_routes(&upstream));
+        let mut process = Process::serve(&routes).await;
+        let mut idle = Conversation::open(process.address).await;
+        idle.send("GET /auth/ping HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(idle.answer().await.status, 200);
+        process.signal("TERM").await;
+        assert!(process.ended().await.success(), "{}", process.log());
+        let log = process.log();
+        assert!(drain == "0s" || !log.contains("were cut off"), "{drain}: {log}");
+        assert!(idle.until_end().await.answers.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_finish_in_time_is_cut_and_the_exit_code_is_still_0() {
     let upstream = slow(Duration::from_secs(600)).await;
     let routes = format!("[server]\ndrain = \"500ms\"\n{}", usual_routes(&upstream));

@@ -5,7 +5,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::server::head::Refusal;
@@ -16,14 +15,14 @@ use crate::token::{self, Watched};
 pub(in crate::server) struct Shared {
     /// Whether a request is being answered: an idle client is then not idle, but waiting.
     busy: AtomicBool,
+    /// Whether the next answer is to be the last.
+    ending: AtomicBool,
     /// When the connection began.
     started: Instant,
     /// Milliseconds from then until the last answer was out.
     finished: AtomicU64,
     /// Requests that the service has been called with.
     calls: AtomicU64,
-    /// Told of the first of them.
-    called: Notify,
     /// The number of the stand-in request, and why there is one.
     refused: OnceLock<(u64, Refusal)>,
     /// Twice the number of requests that have been answered, and one more if the last answer is an upgrade.
@@ -40,10 +39,10 @@ impl Shared {
     pub(in crate::server) fn new() -> Self {
         Self {
             busy: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             started: Instant::now(),
             finished: AtomicU64::new(0),
             calls: AtomicU64::new(0),
-            called: Notify::new(),
             refused: OnceLock::new(),
             settled: AtomicU64::new(0),
             waiting: Mutex::new(None),
@@ -67,9 +66,6 @@ impl Shared {
     pub(in crate::server) fn begin(&self) -> Option<Refusal> {
         self.busy.store(true, Ordering::Relaxed);
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        if number == 0 {
-            self.called.notify_one();
-        }
         self.refused
             .get()
             .filter(|(refused, _)| *refused == number)
@@ -109,10 +105,30 @@ impl Shared {
         let _ = self.refused.set((number, why));
     }
 
-    /// Waits until the service has been called.
-    pub(in crate::server) async fn first_call(&self) {
-        if self.calls.load(Ordering::Relaxed) == 0 {
-            self.called.notified().await;
+    /// Notes that the next answer is to be the last.
+    pub(in crate::server) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next answer is to be the last.
+    pub(in crate::server) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Waits until, from now on, no request has been under way for this long.
+    pub(in crate::server) async fn unused_for(&self, limit: Duration) {
+        let from = self.started.elapsed();
+        loop {
+            let finished = Duration::from_millis(self.finished.load(Ordering::Relaxed));
+            let since = if self.busy.load(Ordering::Relaxed) {
+                self.started.elapsed()
+            } else {
+                finished.max(from)
+            };
+            if self.started.elapsed() >= since + limit {
+                return;
+            }
+            tokio::time::sleep_until(self.started + since + limit).await;
         }
     }
 

@@ -23,7 +23,7 @@ fn with_handover(upstream: &Upstream) -> String {
 async fn no_request_fails_while_one_process_after_another_takes_over() {
     let upstream = Upstream::echo().await;
     let mut process = Process::serve(&with_handover(&upstream)).await;
-    let load = Load::on_one_that_drains(process.address);
+    let load = Load::on(process.address);
     for round in 1..=5 {
         let next = process.beside(&format!("log{round}"));
         assert!(process.ended().await.success(), "{}", process.log());
@@ -62,6 +62,35 @@ async fn requests_in_flight_finish_in_the_process_that_goes() {
     after.send(ASK).await;
     assert_eq!(after.answer().await.status, 200);
     assert_eq!(next.ready().await["ready"], true);
+}
+
+#[tokio::test]
+async fn a_connection_that_idled_when_another_process_took_over_may_bring_one_more_request() {
+    let upstream = Upstream::echo().await;
+    let mut process = Process::serve(&with_handover(&upstream)).await;
+    let mut idle = Conversation::open(process.address).await;
+    idle.send(ASK).await;
+    let before = idle.answer().await;
+    assert_eq!((before.status, before.header("connection")), (200, None));
+    let _next = process.beside("next");
+    eventually(DEADLINE, "another process takes over", || async {
+        when(process.log().contains("draining"))
+    })
+    .await;
+    // The log says so just before it is so.
+    let said = loop {
+        idle.send("POST /public/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+            .await;
+        idle.send("67890").await;
+        let answer = idle.answer().await;
+        assert_eq!(answer.status, 200);
+        if let Some(said) = answer.header("connection") {
+            break said.to_owned();
+        }
+    };
+    assert_eq!(said, "close");
+    assert!(idle.until_end().await.answers.is_empty());
+    assert!(process.ended().await.success(), "{}", process.log());
 }
 
 #[tokio::test]

@@ -15,14 +15,14 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Clients of a gateway that closes no connection by itself.
+    /// Clients of a gateway that closes no connection by itself without a word.
     pub(super) fn on(address: SocketAddr) -> Self {
         Self::new(address, false)
     }
 
-    /// Clients of a gateway that drains, which closes connections on which nothing is under way: a client that asks at that
-    /// moment on such a connection asks again on another one, where the request may be repeated (RFC 9112, section
-    /// 9.3.1). A connection that has brought no answer yet is never closed.
+    /// Clients of a gateway that drains with nobody in its place, which closes connections on which nothing is under way after
+    /// a second: a client that asks at that moment on such a connection asks again on another one, where the request may
+    /// be repeated (RFC 9112, section 9.3.1).
     pub(super) fn on_one_that_drains(address: SocketAddr) -> Self {
         Self::new(address, true)
     }
