@@ -4,6 +4,7 @@
 
 mod body;
 mod departure;
+mod gone;
 mod owned;
 mod record;
 mod redirect;
@@ -169,9 +170,12 @@ impl Gateway {
         self.snapshot.load_full()
     }
 
-    /// Handles by this the requests that come from now on; those in flight finish as they began.
+    /// Handles by this the requests that come from now on; those in flight finish as they began. What was counted of routes
+    /// and upstreams that are gone is forgotten.
     pub fn replace(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+        let next = Arc::new(snapshot);
+        let before = self.snapshot.swap(Arc::clone(&next));
+        gone::forget(&self.metrics, &before, &next);
     }
 
     /// The upstreams of the configuration that is served now.

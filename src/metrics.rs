@@ -127,6 +127,11 @@ struct ReloadLabels {
     result: &'static str,
 }
 
+/// The methods that have labels of their own.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// The label of all others.
+const OTHER: &str = "other";
+
 /// A method out of the registered ones; any other is `other`, so that clients can't make labels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct MethodLabel(&'static str);
@@ -148,13 +153,8 @@ impl EncodeLabelValue for CodeLabel {
 
 impl From<&Method> for MethodLabel {
     fn from(method: &Method) -> Self {
-        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-        Self(
-            known
-                .into_iter()
-                .find(|known| *known == method.as_str())
-                .unwrap_or("other"),
-        )
+        let known = METHODS.into_iter().find(|known| *known == method.as_str());
+        Self(known.unwrap_or(OTHER))
     }
 }
 
@@ -300,6 +300,39 @@ impl Metrics {
                 route: route.to_owned(),
             })
             .observe(took.as_secs_f64());
+    }
+
+    /// Forgets what was counted of a route that is gone. What is still in flight on it counts from nought.
+    pub fn forget_route(&self, route: &str) {
+        let route = route.to_owned();
+        let mut labels = RouteLabels { route };
+        if !self.durations.remove(&labels) {
+            return;
+        }
+        for method in METHODS.into_iter().chain([OTHER]).map(MethodLabel) {
+            let mut request = RequestLabels {
+                route: labels.route,
+                method,
+                status: 0,
+            };
+            for status in 100..=999 {
+                request.status = status;
+                self.requests.remove(&request);
+            }
+            labels.route = request.route;
+        }
+    }
+
+    /// Forgets what was counted of an upstream that is gone.
+    pub fn forget_upstream(&self, upstream: &str) {
+        let mut labels = UpstreamLabels {
+            upstream: upstream.to_owned(),
+            code: CodeLabel(Code::NotFound),
+        };
+        for code in Code::ALL {
+            labels.code = CodeLabel(*code);
+            self.upstream_errors.remove(&labels);
+        }
     }
 
     /// Notes an error that the gateway answered itself.

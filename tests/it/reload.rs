@@ -3,6 +3,7 @@
 mod handover;
 mod listeners;
 mod load;
+mod parts;
 mod refused;
 mod supervised;
 mod swap;
