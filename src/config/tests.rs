@@ -1,5 +1,6 @@
 //! What holds of loading as a whole: the layers, the errors, the secrets.
 
+mod cut_short;
 mod errors;
 mod every_key;
 mod layering;

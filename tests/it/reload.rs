@@ -1,5 +1,6 @@
 //! A configuration changes while requests are on their way, and none of them notices.
 
+mod database;
 mod handover;
 mod listeners;
 mod load;

@@ -8,6 +8,7 @@ mod files;
 mod names;
 mod redirect;
 mod serving;
+mod takeover;
 mod versions;
 
 use std::net::SocketAddr;

@@ -17,10 +17,15 @@ async fn a_bad_file_never_replaces_a_good_one_and_log_readiness_and_metrics_say_
     let mut process = Process::serve(&good).await;
     let text = std::fs::read_to_string(process.config_file()).unwrap();
     let half = &text[..text.len() / 2];
+    let last = text.find("[upstreams").expect("it has one");
     let secret = text.replace("[tokens]", "") + "\n[tokens]\nsecret = \"hunter2\"\n";
     let bad: Vec<(&str, Vec<u8>)> = vec![
         ("empty", Vec::new()),
         ("cut short", [half.as_bytes(), b"\n[[routes"].concat()),
+        ("cut before its upstreams", text.as_bytes()[..last].to_vec()),
+        ("cut within a header", text.as_bytes()[..last + 4].to_vec()),
+        ("cut within a list", text.as_bytes()[..text.len() - 2].to_vec()),
+        ("cut within a string", text.as_bytes()[..text.len() - 5].to_vec()),
         ("not text", vec![0xff, 0xfe, 0x00]),
         ("another language", b"{\"server\": {}}".to_vec()),
         (
