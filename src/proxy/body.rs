@@ -120,14 +120,15 @@ impl ResponseBody {
         self
     }
 
-    /// Keeps the request's place at the server until the answer has ended.
+    /// Keeps the request's place at the server until the answer, or the tunnel that follows it, has ended.
     #[must_use]
     pub(super) fn holding(mut self, place: Flight) -> Self {
-        if let Kind::Upstream {
-            loan: Some(_), flight, ..
-        } = &mut self.0
-        {
-            *flight = Some(place);
+        match &mut self.0 {
+            Kind::Upstream {
+                loan: Some(_), flight, ..
+            } => *flight = Some(place),
+            Kind::Tunnel(tunnel) => *tunnel = tunnel.take().map(|tunnel| Box::new(tunnel.holding(place))),
+            Kind::Whole(_) | Kind::Upstream { loan: None, .. } => {}
         }
         self
     }

@@ -24,7 +24,7 @@ use crate::config::Streams;
 use crate::problem::Code;
 use crate::time::monotonic;
 use crate::token::{Leash, Refusal};
-use crate::upstream::Lease;
+use crate::upstream::{Flight, Lease};
 
 /// The most that is read at once.
 const CHUNK: usize = 16 * 1024;
@@ -42,6 +42,8 @@ pub struct Tunnel {
     upstream: OnUpgrade,
     /// The connection counts as in use for as long as the tunnel lasts.
     _lease: Lease,
+    /// And so does the request's place at the server.
+    _flight: Option<Flight>,
     leash: Option<Leash>,
     idle: Duration,
     max_age: Option<Duration>,
@@ -103,10 +105,19 @@ impl Tunnel {
             client,
             upstream,
             _lease: lease,
+            _flight: None,
             leash: None,
             idle: Duration::MAX,
             max_age: None,
             websocket,
+        }
+    }
+
+    /// The same, which keeps the request's place at the server until it ends.
+    pub(super) fn holding(self, place: Flight) -> Self {
+        Self {
+            _flight: Some(place),
+            ..self
         }
     }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::route_to;
+use crate::streams::sockets::{Echo, Socket, granted};
 use crate::support::upstream::each;
-use crate::support::{Reply, TestGateway, Upstream};
+use crate::support::{Account, DEADLINE, Reply, TestGateway, Upstream, eventually, when};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -56,10 +57,7 @@ async fn a_full_queue_and_a_long_wait_are_503_with_retry_after() {
     let gateway = TestGateway::start(&route_to(&[server.url()], settings)).await;
     let stalled = gateway.http.get(gateway.url("/up/stall")).send();
     let stalled = tokio::spawn(stalled);
-    crate::support::eventually(crate::support::DEADLINE, "it is there", || async {
-        crate::support::when(server.seen().len() == 1)
-    })
-    .await;
+    eventually(DEADLINE, "it is there", || async { when(server.seen().len() == 1) }).await;
     let asked = join_all((0..6).map(|_| async {
         let answer = gateway.http.get(gateway.url("/up")).send().await.unwrap();
         assert_eq!(answer.headers()["x-doorward-error"], "upstream_unavailable");
@@ -71,8 +69,36 @@ async fn a_full_queue_and_a_long_wait_are_503_with_retry_after() {
     assert_eq!(server.seen().len(), 1, "none of them came through");
     // The place is free once the client has gone.
     stalled.abort();
-    crate::support::eventually(crate::support::DEADLINE, "requests pass again", || async {
-        crate::support::when(gateway.get("/up", None).await.0 == 200)
+    eventually(DEADLINE, "requests pass again", || async {
+        when(gateway.get("/up", None).await.0 == 200)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_tunnel_takes_its_place_until_it_ends() {
+    let echo = Echo::answering(|head| {
+        let other = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned();
+        if head.starts_with("GET /ws") {
+            format!("{}hello", granted(head))
+        } else {
+            other
+        }
+    })
+    .await;
+    let config = echo
+        .routes("")
+        .replacen("servers =", "max_requests = 1\nqueue = 0\nservers =", 1);
+    let gateway = TestGateway::start(&config).await;
+    let user = Account::sign_up(&gateway).await;
+    let ask = async || gateway.get("/plain", Some(&user.token)).await.0;
+    assert_eq!(ask().await, 200);
+    let mut socket = Socket::open(&gateway, "/ws", &user.token).await;
+    socket.echoes("one").await;
+    assert_eq!(ask().await, 503, "the place is taken");
+    socket.echoes("two").await;
+    assert_eq!(ask().await, 503, "and stays taken");
+    socket.end().await;
+    socket.until_end().await;
+    eventually(DEADLINE, "the place is free", || async { when(ask().await == 200) }).await;
 }
