@@ -94,6 +94,7 @@ impl Reader<'_, '_> {
         let edge = self.edge(route, path.as_ref());
         let limits = limits::named(&route.limits, &self.key("limits"), &self.raw.limits, self.check);
         let streams = super::streams::streams(route, self.index, self.check);
+        let upgradable = super::streams::upgradable(self.raw, route, self.index, self.check);
         Some(typed::Route {
             rule: Rule {
                 line: self.check.line(&format!("routes[{}]", self.index)),
@@ -110,7 +111,7 @@ impl Reader<'_, '_> {
             timeout: route.timeout,
             edge: edge?,
             limits: limits?,
-            streams: streams.ok()?,
+            streams: upgradable.and(streams).ok()?,
             client_certificate: self.client_certificate(route).ok()?,
             max_requests: route.max_requests,
             max_requests_per_user: route.max_requests_per_user,

@@ -19,6 +19,34 @@ pub(super) fn streams(route: &raw::Route, index: usize, check: &mut Check<'_>) -
     })
 }
 
+/// An upgrade is asked for in HTTP/1.1, which the servers of the route's upstream have to speak.
+pub(super) fn upgradable(
+    raw: &raw::Config,
+    route: &raw::Route,
+    index: usize,
+    check: &mut Check<'_>,
+) -> Result<(), Reported> {
+    let Some((name, upstream)) = route
+        .upstream
+        .as_ref()
+        .and_then(|name| raw.upstreams.get_key_value(name))
+    else {
+        return Ok(());
+    };
+    let mut servers = upstream.servers.iter().flatten();
+    match servers.find(|server| server.starts_with("h2://")) {
+        Some(server) if !route.upgrades.is_empty() => {
+            let complaint = Complaint::new("a server of its upstream takes no upgrade: it speaks HTTP/2 alone")
+                .found(tree::quote(server))
+                .allowed("servers at http:// or https://, or no upgrades");
+            let (first, second) = (format!("routes[{index}].upgrades"), format!("upstreams.{name}.servers"));
+            check.conflict(&first, &second, complaint);
+            Err(Reported)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn upgrades(texts: &[String], index: usize, check: &mut Check<'_>) -> Result<Vec<String>, Reported> {
     let mut upgrades = Vec::new();
     for (at, text) in texts.iter().enumerate() {
