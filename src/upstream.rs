@@ -18,6 +18,7 @@ mod pool;
 mod queue;
 mod resolve;
 mod server;
+mod slots;
 mod standing;
 mod tape;
 mod tls;
@@ -181,8 +182,8 @@ pub enum UpstreamError {
     /// No server is there that may be sent a request.
     #[error("no server is fit to be sent a request")]
     NoneFit,
-    /// All servers have as many requests in flight as they may.
-    #[error("every server has as many requests in flight as it may")]
+    /// All servers have as many requests in flight, or connections, as they may.
+    #[error("every server has as many requests in flight or connections as it may")]
     Full,
     /// The client's body failed while it was being forwarded.
     #[error("the client's request body failed")]

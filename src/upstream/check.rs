@@ -85,13 +85,14 @@ fn by_chance(interval: Duration, first: bool, chance: &Chance) -> Duration {
     }
 }
 
-/// Asks on a connection of its own: one that is kept says nothing of whether others can be made.
+/// Asks on a connection of its own: one that is kept says nothing of whether others can be made. It
+/// does not count: a server that has all the connections it may have is not unwell.
 async fn ask(
     server: &Arc<Server>,
     rule: &HealthChecks,
     identity: &Arc<IdentityHeaders>,
 ) -> Result<StatusCode, UpstreamError> {
-    let mut lease = Pools::new().fresh(server).await?;
+    let mut lease = Pools::uncounted().fresh(server).await?;
     let mut request = Request::new(RequestBody::empty(Arc::clone(identity)));
     *request.uri_mut() = rule
         .path

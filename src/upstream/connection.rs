@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::http2::Http2;
+use super::slots::Slot;
 use super::{RequestBody, Server, UpstreamError};
 use crate::config::{self, Scheme, ServerAddress};
 use crate::time::monotonic;
@@ -41,12 +42,21 @@ pub(super) struct Http1 {
     pub(super) sender: SendRequest<RequestBody>,
     /// Until when it takes new requests.
     pub(super) young_until: Instant,
-    task: AbortHandle,
+    // Boxed: each answer on its way carries the whole of this.
+    _task: Box<Task>,
 }
 
-impl Drop for Http1 {
+/// What drives a connection.
+#[derive(Debug)]
+struct Task {
+    handle: AbortHandle,
+    /// The connection counts for as long as it is held, or driven: whichever is longer.
+    _slot: Option<Arc<Slot>>,
+}
+
+impl Drop for Task {
     fn drop(&mut self) {
-        self.task.abort();
+        self.handle.abort();
     }
 }
 
@@ -56,6 +66,8 @@ pub(super) enum NoConnection {
     Tcp(Arc<io::Error>),
     Tls(Arc<io::Error>),
     Timeout(Duration),
+    /// There are as many connections to the server as there may be.
+    Full,
 }
 
 impl From<NoConnection> for UpstreamError {
@@ -64,6 +76,7 @@ impl From<NoConnection> for UpstreamError {
             NoConnection::Tcp(error) => Self::Connect(error),
             NoConnection::Tls(error) => Self::Tls(error),
             NoConnection::Timeout(limit) => Self::ConnectTimeout(limit),
+            NoConnection::Full => Self::Full,
         }
     }
 }
@@ -82,13 +95,13 @@ pub(super) fn may_be_http2(server: &Server) -> bool {
 
 /// Connects within the upstream's `connect_timeout` (name resolution, all addresses of the name and the handshakes included)
 /// and leaves the connection running on the worker that calls.
-pub(super) async fn connect(server: &Server) -> Result<Connection, NoConnection> {
-    within(server, open(server)).await
+pub(super) async fn connect(server: &Server, slot: Option<Slot>) -> Result<Connection, NoConnection> {
+    within(server, open(server, slot)).await
 }
 
 /// The same, but the connection speaks HTTP/1.1, which alone can be upgraded. `Unsupported`: the server is one of HTTP/2
 /// alone.
-pub(super) async fn connect_http1(server: &Server) -> Result<Http1, NoConnection> {
+pub(super) async fn connect_http1(server: &Server, slot: Option<Slot>) -> Result<Http1, NoConnection> {
     let unsupported = || NoConnection::Tcp(Arc::new(io::ErrorKind::Unsupported.into()));
     let ServerAddress::Remote { scheme, host, port } = server.address() else {
         return Err(unsupported());
@@ -96,17 +109,18 @@ pub(super) async fn connect_http1(server: &Server) -> Result<Http1, NoConnection
     let settings = server.settings();
     let opening = async {
         let connect = async || {
-            let stream = tcp(host, *port, settings.tcp_keepalive).await;
+            let resolved = server.resolved().map(|ip| ip.to_string());
+            let stream = tcp(resolved.as_deref().unwrap_or(host), *port, settings.tcp_keepalive).await;
             stream.map_err(|error| NoConnection::Tcp(Arc::new(error)))
         };
         match scheme {
-            Scheme::Http => http1(connect().await?, settings).await,
+            Scheme::Http => http1(connect().await?, settings, slot).await,
             Scheme::H2 => Err(unsupported()),
             Scheme::Https => {
                 let tls = server.tls().ok_or_else(unsupported)?;
                 let stream = tls.connect_http1(connect().await?).await;
                 let stream = stream.map_err(|error| NoConnection::Tls(Arc::new(error)))?;
-                http1(stream, settings).await
+                http1(stream, settings, slot).await
             }
         }
     };
@@ -127,7 +141,7 @@ async fn within(
     }
 }
 
-async fn open(server: &Server) -> Result<Connection, NoConnection> {
+async fn open(server: &Server, slot: Option<Slot>) -> Result<Connection, NoConnection> {
     let ServerAddress::Remote { scheme, host, port } = server.address() else {
         return Err(NoConnection::Tcp(Arc::new(io::ErrorKind::Unsupported.into())));
     };
@@ -137,8 +151,8 @@ async fn open(server: &Server) -> Result<Connection, NoConnection> {
         .await
         .map_err(|error| NoConnection::Tcp(Arc::new(error)))?;
     match scheme {
-        Scheme::Http => http1(stream, settings).await,
-        Scheme::H2 => Ok(Connection::Http2(Http2::open(stream, "http", settings).await?)),
+        Scheme::Http => http1(stream, settings, slot).await,
+        Scheme::H2 => Ok(Connection::Http2(Http2::open(stream, "http", settings, slot).await?)),
         Scheme::Https => {
             let tls = server
                 .tls()
@@ -148,9 +162,9 @@ async fn open(server: &Server) -> Result<Connection, NoConnection> {
                 .await
                 .map_err(|error| NoConnection::Tls(Arc::new(error)))?;
             if http2 {
-                Ok(Connection::Http2(Http2::open(stream, "https", settings).await?))
+                Ok(Connection::Http2(Http2::open(stream, "https", settings, slot).await?))
             } else {
-                http1(stream, settings).await
+                http1(stream, settings, slot).await
             }
         }
     }
@@ -166,7 +180,7 @@ async fn tcp(host: &str, port: u16, keepalive: Duration) -> io::Result<TcpStream
     Ok(stream)
 }
 
-async fn http1<S>(stream: S, settings: &config::Upstream) -> Result<Connection, NoConnection>
+async fn http1<S>(stream: S, settings: &config::Upstream, slot: Option<Slot>) -> Result<Connection, NoConnection>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -176,7 +190,11 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
+    let slot = slot.map(Arc::new);
+    let held = slot.clone();
     let task = tokio::spawn(async move {
+        // Dropped last, when the socket is closed.
+        let _held = held;
         // Whoever waits for an answer on it learns of the error through the answer.
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
@@ -185,7 +203,10 @@ where
     Ok(Connection::Http1(Http1 {
         sender,
         young_until: young_until(settings.pool_max_age),
-        task: task.abort_handle(),
+        _task: Box::new(Task {
+            handle: task.abort_handle(),
+            _slot: slot,
+        }),
     }))
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::RequestBody;
 use super::connection::{MAX_HEAD, NoConnection, broken, young_until};
+use super::slots::{Line, Slot};
 use crate::config;
 use crate::time::monotonic;
 
@@ -32,6 +33,8 @@ pub(super) struct Http2 {
     young_until: Instant,
     /// `http` or `https`: what requests on it say.
     pub(super) scheme: &'static str,
+    /// Who is told when it carries an exchange less.
+    line: Option<Line>,
 }
 
 impl std::fmt::Debug for Http2 {
@@ -57,6 +60,7 @@ impl Http2 {
         stream: S,
         scheme: &'static str,
         settings: &config::Upstream,
+        slot: Option<Slot>,
     ) -> Result<Arc<Self>, NoConnection>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -73,7 +77,10 @@ impl Http2 {
         // requests that were given to it too late.
         let connection = Arc::new(Mutex::new(Some(connection)));
         let driven = Arc::clone(&connection);
+        let line = slot.as_ref().map(Slot::line);
         tokio::spawn(async move {
+            // Dropped last, when the socket is closed.
+            let _slot = slot;
             let ended = std::future::poll_fn(|cx| {
                 let mut slot = driven.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(connection) = slot.as_mut() else {
@@ -109,6 +116,7 @@ impl Http2 {
             idle_since: Mutex::new(monotonic()),
             young_until: young_until(settings.pool_max_age),
             scheme,
+            line,
         }))
     }
 
@@ -122,11 +130,15 @@ impl Http2 {
         (self.limit)()
     }
 
+    /// Whether it carries nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether it takes no more exchanges, or has carried nothing for this long.
     pub(super) fn is_over(&self, idle_timeout: Duration) -> bool {
-        let idle = self.streams.load(Ordering::Relaxed) == 0;
         let since = || *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_closed() || (idle && since().elapsed() > idle_timeout)
+        self.is_closed() || (self.is_idle() && since().elapsed() > idle_timeout)
     }
 
     /// Room for one more exchange, if the server has it.
@@ -172,6 +184,13 @@ impl Drop for Stream {
                 .idle_since
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner) = monotonic();
+        }
+        if let Some(line) = &self.connection.line {
+            if line.is_others() {
+                self.retire();
+                line.forget_closed();
+            }
+            line.move_on();
         }
     }
 }

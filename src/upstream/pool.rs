@@ -1,14 +1,18 @@
 //! [`Pools`]: the connections of one worker that another exchange may use.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use http_body_util::Either;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::connection::{Connection, Http1, NoConnection, connect, connect_http1, may_be_http2};
+use super::connection::{Connection, Http1, NoConnection, broken, connect, connect_http1, may_be_http2};
 use super::http2::{Http2, Stream};
 use super::lease::{Held, Lease};
+use super::slots::{Slots, Turn};
 use super::{Server, ServerId, UpstreamError};
 use crate::config::ServerAddress;
 use crate::time::monotonic;
@@ -19,10 +23,12 @@ const USUAL_STREAMS: usize = 100;
 
 /// The connections of one worker, by server.
 #[derive(Debug, Default)]
-pub struct Pools(
-    // Never contended, since the pools belong to one thread; the lock is what makes them `Sync` without unsafe code.
-    Mutex<HashMap<ServerId, Arc<Pool>>>,
-);
+pub struct Pools {
+    // Hardly ever contended, since the pools belong to one thread; the lock is what makes them `Sync` without unsafe code.
+    pools: Mutex<HashMap<ServerId, Arc<Pool>>>,
+    /// Whether their connections count for no limit.
+    uncounted: bool,
+}
 
 /// The connections of one worker to one server.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub(super) struct Pool {
     /// The pool goes when the server has gone.
     server: Weak<Server>,
     state: Mutex<State>,
+    /// The connections of all workers, where they are counted, and the most that there may be.
+    limit: Option<(Arc<Slots>, usize)>,
 }
 
 #[derive(Debug)]
@@ -84,6 +92,14 @@ impl Pools {
         Self::default()
     }
 
+    /// Empty pools whose connections count for no limit.
+    pub(super) fn uncounted() -> Self {
+        Self {
+            uncounted: true,
+            ..Self::default()
+        }
+    }
+
     /// A connection to this server that can take a request now, or a new one.
     pub async fn lease(&self, server: &Arc<Server>) -> Result<Lease, UpstreamError> {
         self.get(server, true).await
@@ -100,17 +116,19 @@ impl Pools {
             return Err(UpstreamError::Invalid("it is answered in the process"));
         }
         let pool = self.pool(server);
-        let ready = if idle {
-            pool.state().take_ready(server.settings().pool_idle_timeout)
-        } else {
-            None
-        };
-        if let Some(connection) = ready {
+        let take = || pool.state().take_ready(server.settings().pool_idle_timeout);
+        if let Some(connection) = idle.then(take).flatten() {
             return Ok(Lease::new(Held::Http1(connection), true, server, pool));
         }
         // Boxed, as below.
-        let connection = Box::pin(connect_http1(server)).await?;
-        Ok(Lease::new(Held::Http1(connection), false, server, pool))
+        let made = Box::pin(async {
+            match pool.turn(server).await? {
+                Turn::New(slot) => Ok((connect_http1(server, slot).await?, false)),
+                Turn::Idle(connection) => Ok((connection, true)),
+            }
+        });
+        let (connection, reused) = made.await.map_err(|why: NoConnection| UpstreamError::from(why))?;
+        Ok(Lease::new(Held::Http1(connection), reused, server, pool))
     }
 
     async fn get(&self, server: &Arc<Server>, mut idle: bool) -> Result<Lease, UpstreamError> {
@@ -123,7 +141,11 @@ impl Pools {
                 Source::Here(held) => return Ok(Lease::new(held, true, server, pool)),
                 Source::Opening(mut outcome) => {
                     // Its own error: whoever made the connection was stopped with its runtime.
-                    let outcome = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+                    let opened = async { outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) };
+                    let outcome = match pool.or_freed(opened, server).await {
+                        Either::Left(outcome) => outcome,
+                        Either::Right(stream) => return Ok(Lease::new(Held::Http2(stream), true, server, pool)),
+                    };
                     match outcome {
                         Ok(Some(Err(why))) => return Err(why.into()),
                         // One of HTTP/1 that has just been made is idle, and one who waited may have it.
@@ -131,12 +153,12 @@ impl Pools {
                     }
                 }
                 // Boxed: a handshake is large, and each request that needs none would carry the room for it.
-                Source::Own => match Box::pin(connect(server)).await? {
-                    Connection::Http1(connection) => {
-                        return Ok(Lease::new(Held::Http1(connection), false, server, pool));
+                Source::Own => match Box::pin(pool.connect(server)).await? {
+                    (Connection::Http1(connection), reused) => {
+                        return Ok(Lease::new(Held::Http1(connection), reused, server, pool));
                     }
                     // The server has changed its mind since the last connection.
-                    Connection::Http2(connection) => {
+                    (Connection::Http2(connection), _) => {
                         let stream = connection.stream();
                         pool.share(connection);
                         if let Some(stream) = stream {
@@ -149,10 +171,14 @@ impl Pools {
     }
 
     fn pool(&self, server: &Arc<Server>) -> Arc<Pool> {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = pools.entry(server.id()).or_insert_with(|| {
-            Arc::new(Pool {
+            let max = server.settings().resilience.caps.max_connections;
+            let pool = Arc::new(Pool {
                 server: Arc::downgrade(server),
+                limit: max
+                    .filter(|_| !self.uncounted)
+                    .map(|max| (Arc::clone(&server.slots), max)),
                 state: Mutex::new(State {
                     idle: VecDeque::new(),
                     shared: Vec::new(),
@@ -160,14 +186,18 @@ impl Pools {
                     speaks_http1: !may_be_http2(server),
                     usual_streams: USUAL_STREAMS,
                 }),
-            })
+            });
+            if let Some((slots, _)) = &pool.limit {
+                slots.register(&pool);
+            }
+            pool
         });
         Arc::clone(pool)
     }
 
     /// Closes the connections that have been idle for too long, and those to servers that no configuration has any more.
     pub fn close_expired(&self) {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| match pool.server.upgrade() {
             Some(server) => {
                 pool.close_expired(server.settings().pool_idle_timeout);
@@ -217,9 +247,9 @@ impl Pool {
         });
         let (pool, server) = (Arc::clone(self), Arc::clone(server));
         tokio::spawn(async move {
-            let connection = connect(&server).await;
+            let connection = pool.connect(&server).await;
             pool.state().opening.retain(|opening| opening.id != id);
-            let outcome = connection.map(|connection| match connection {
+            let outcome = connection.map(|(connection, _)| match connection {
                 Connection::Http1(connection) => {
                     pool.state().speaks_http1 = true;
                     pool.keep(connection, usize::MAX);
@@ -227,6 +257,10 @@ impl Pool {
                 Connection::Http2(connection) => pool.share(connection),
             });
             tell.send_replace(Some(outcome));
+            let unused = |slots: &Arc<Slots>| tell.is_closed() && slots.is_wanted_by_others(&Arc::downgrade(&pool));
+            if pool.limit.as_ref().is_some_and(|(slots, _)| unused(slots)) {
+                pool.give_up(false);
+            }
         });
         outcome
     }
@@ -239,10 +273,22 @@ impl Pool {
     }
 
     /// Keeps a connection for the next exchange, unless it is closed or enough are idle.
-    pub(super) fn keep(&self, connection: Http1, max_idle: usize) {
+    pub(super) fn keep(self: &Arc<Self>, connection: Http1, max_idle: usize) {
         if connection.sender.is_closed() {
             return;
         }
+        self.push(connection, max_idle);
+        // Looked at afterwards: whoever joins the line meanwhile finds the connection here.
+        let Some((slots, _)) = self.limit.as_ref().filter(|(slots, _)| slots.is_wanted()) else {
+            return;
+        };
+        let last = self.state().idle.pop_back();
+        if let Some(last) = last.and_then(|idle| slots.pass_on(self, idle.connection)) {
+            self.push(last, max_idle);
+        }
+    }
+
+    fn push(&self, connection: Http1, max_idle: usize) {
         let mut state = self.state();
         if state.idle.len() < max_idle {
             state.idle.push_back(Idle {
@@ -250,6 +296,73 @@ impl Pool {
                 since: monotonic(),
             });
         }
+    }
+
+    /// Leave to make a connection, or one that has just been given back, when there is one.
+    async fn turn(self: &Arc<Self>, server: &Server) -> Result<Turn, NoConnection> {
+        let Some((slots, max)) = &self.limit else {
+            return Ok(Turn::New(None));
+        };
+        let caps = &server.settings().resilience.caps;
+        match slots.turn(self, *max, caps).await {
+            Some(Turn::Idle(mut connection)) => match timeout(caps.queue_timeout, connection.sender.ready()).await {
+                Ok(Ok(())) => Ok(Turn::Idle(connection)),
+                Ok(Err(error)) => Err(broken(error)),
+                Err(_) => Err(NoConnection::Full),
+            },
+            Some(turn) => Ok(turn),
+            None => Err(NoConnection::Full),
+        }
+    }
+
+    /// A new connection, or one that has just been given back, and whether it is one.
+    async fn connect(self: &Arc<Self>, server: &Server) -> Result<(Connection, bool), NoConnection> {
+        match self.turn(server).await? {
+            Turn::New(slot) => Ok((connect(server, slot).await?, false)),
+            Turn::Idle(connection) => Ok((Connection::Http1(connection), true)),
+        }
+    }
+
+    /// Waits for this, or for room on a connection that there is.
+    async fn or_freed<F: Future>(&self, opened: F, server: &Server) -> Either<F::Output, Stream> {
+        let Some((slots, _)) = &self.limit else {
+            return Either::Left(opened.await);
+        };
+        let mut opened = pin!(opened);
+        loop {
+            let mut freed = pin!(slots.freed.notified());
+            freed.as_mut().enable();
+            if let Some(stream) = self.state().stream(server.settings().pool_idle_timeout) {
+                return Either::Right(stream);
+            }
+            tokio::select! {
+                biased;
+                output = &mut opened => return Either::Left(output),
+                () = freed => {}
+            }
+        }
+    }
+
+    /// Lets go of the connections of HTTP/2 that take no more exchanges.
+    pub(super) fn forget_closed(&self) {
+        self.state().shared.retain(|connection| !connection.is_closed());
+    }
+
+    /// Whether there are connections of HTTP/2.
+    pub(super) fn shares(&self) -> bool {
+        !self.state().shared.is_empty()
+    }
+
+    /// Closes a connection that carries nothing, or one of HTTP/2 when what it carries has ended, if `busy`.
+    pub(super) fn give_up(&self, busy: bool) -> bool {
+        let (idle, shared) = {
+            let mut state = self.state();
+            let idle = state.idle.pop_front();
+            let which = |connection: &Arc<Http2>| busy || connection.is_idle();
+            let at = state.shared.iter().position(which).filter(|_| idle.is_none());
+            (idle, at.map(|at| state.shared.remove(at)))
+        };
+        idle.is_some() || shared.is_some()
     }
 
     fn close_expired(&self, idle_timeout: Duration) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use super::balance::digest;
+use super::slots::Slots;
 use super::standing::{Breaker, Health, Standing};
 use super::tls::Tls;
 use crate::config;
@@ -28,6 +29,8 @@ pub struct Server {
     pub(super) standing: Standing,
     /// Requests on their way to it or being answered by it, where somebody wants to know.
     pub(super) in_flight: AtomicUsize,
+    /// The connections to it, where they are counted.
+    pub(super) slots: Arc<Slots>,
     /// What it has saved up for its turn in a round. Changed under the upstream's lock.
     pub(super) credit: AtomicI64,
     /// Whether it is being checked already.
@@ -51,6 +54,7 @@ impl Server {
             digest: digest(format!("{address:?} {name}").as_bytes()),
             standing: Standing::default(),
             in_flight: AtomicUsize::new(0),
+            slots: Arc::default(),
             credit: AtomicI64::new(0),
             watched: AtomicBool::new(false),
         })

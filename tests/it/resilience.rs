@@ -3,6 +3,7 @@
 mod balance;
 mod caps;
 mod checks;
+mod connections;
 mod dead;
 mod names;
 mod retries;

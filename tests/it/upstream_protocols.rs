@@ -4,7 +4,7 @@ mod certificates;
 mod grpc;
 mod http2;
 mod http2_faults;
-mod python;
+pub(crate) mod python;
 mod timeouts;
 mod tls;
 

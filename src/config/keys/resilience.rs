@@ -34,10 +34,16 @@ pub(super) static KEYS: &[Key] = &[
         "The most requests in flight per server, over all workers. Unset: no limit.",
     ),
     key(
+        "upstreams.NAME.max_connections",
+        Integer(1, 1_000_000),
+        Unset,
+        "The most connections per server, over all workers; health checks do not count. Unset: no limit.",
+    ),
+    key(
         "upstreams.NAME.queue",
         Integer(0, 100_000),
         Value("100"),
-        "How many requests may wait for a server below `max_requests`; more get 503 at once.",
+        "How many requests may wait for a server below `max_requests`, and how many for each server below `max_connections`; more get 503 at once.",
     ),
     key(
         "upstreams.NAME.queue_timeout",

@@ -37,6 +37,7 @@ pub(in crate::config) struct Upstream {
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) slow_start: Duration,
     pub(in crate::config) max_requests: Option<usize>,
+    pub(in crate::config) max_connections: Option<usize>,
     pub(in crate::config) queue: usize,
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) queue_timeout: Duration,

@@ -13,7 +13,7 @@ pub struct Resilience {
     pub balance: Balance,
     /// How long the share of a server that is back grows to its weight (default 0; at most 1 h).
     pub slow_start: Duration,
-    /// How many requests may be in flight.
+    /// How many requests and connections there may be.
     pub caps: Caps,
     /// How servers are asked whether they are well; `None` (the default): they are not.
     pub health: Option<HealthChecks>,
@@ -61,15 +61,18 @@ impl Statuses {
     }
 }
 
-/// How many requests may be in flight.
+/// How many requests and connections there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caps {
     /// The most per server, over all workers (1 to 1,000,000); `None` (the default): no limit.
     pub max_requests: Option<usize>,
-    /// How many requests may wait for a server below that (default 100; 0 to 100,000).
+    /// How many requests may wait for a server below these (default 100; 0 to 100,000).
     pub queue: usize,
     /// How long each may wait (default 1 s; 10 ms to 1 h).
     pub queue_timeout: Duration,
+    /// The most connections per server, over all workers, health checks apart (1 to 1,000,000); `None` (the default): no
+    /// limit.
+    pub max_connections: Option<usize>,
 }
 
 /// How servers are asked whether they are well.

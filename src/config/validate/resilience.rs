@@ -38,6 +38,7 @@ pub(super) fn resilience(name: &str, raw: &raw::Upstream, check: &mut Check<'_>)
             max_requests: raw.max_requests,
             queue: raw.queue,
             queue_timeout: raw.queue_timeout,
+            max_connections: raw.max_connections,
         },
         health: health.ok()?,
         panic: raw.health.panic,

@@ -10,8 +10,8 @@ use crate::support::tools::{installed, root};
 use crate::support::{TestGateway, within};
 
 /// A running script of this folder. It stops when dropped.
-pub(super) struct Script {
-    pub(super) port: u16,
+pub(crate) struct Script {
+    pub(crate) port: u16,
     _child: Child,
 }
 
@@ -33,7 +33,7 @@ impl Script {
     }
 
     /// The server of HTTP/2 that does what the path says.
-    pub(super) async fn h2() -> Self {
+    pub(crate) async fn h2() -> Self {
         Self::start("h2_server.py", &[]).await
     }
 

@@ -48,6 +48,12 @@ pub(super) const ROWS: &[Row] = &[
         "max_requests: Some(7)",
         &["0", "1000001", "\"7\""],
     ),
+    row(
+        "upstreams.NAME.max_connections",
+        "7",
+        "max_connections: Some(7)",
+        &["0", "1000001", "\"7\""],
+    ),
     row("upstreams.NAME.queue", "7", "queue: 7", &["-1", "100001", "\"7\""]),
     row("upstreams.NAME.queue_timeout", "\"7s\"", "queue_timeout: 7s", DURATION),
     row(
