@@ -114,7 +114,7 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<Self, InvalidProxy> {
         let limiter = before.map(|before| before.limiter.as_ref());
-        let limiter = Arc::new(Limiter::new(&config.limiter, &config.limits, limiter));
+        let limiter = Arc::new(Limiter::new(&config.limiter, &config.limits, limiter)?);
         let before = before.map(|before| before.upstreams.as_ref());
         let upstreams = Arc::new(Upstreams::new(&config.upstreams, before));
         let proxy = Proxy::new(config, tokens, Arc::clone(&upstreams), Arc::clone(&limiter))?;
@@ -156,6 +156,7 @@ impl Gateway {
     /// A gateway that begins with this snapshot.
     #[must_use]
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        snapshot.limiter.count_alone(metrics.limits_alone.clone());
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             metrics,
@@ -173,6 +174,7 @@ impl Gateway {
     /// Handles by this the requests that come from now on; those in flight finish as they began. What was counted of routes
     /// and upstreams that are gone is forgotten.
     pub fn replace(&self, snapshot: Snapshot) {
+        snapshot.limiter.count_alone(self.metrics.limits_alone.clone());
         let next = Arc::new(snapshot);
         let before = self.snapshot.swap(Arc::clone(&next));
         gone::forget(&self.metrics, &before, &next);
@@ -329,7 +331,8 @@ impl Snapshot {
                 };
                 let counted = self
                     .limiter
-                    .take(&self.owned_limits, client, moment.started, &mut standings);
+                    .take(&self.owned_limits, client, moment.started, &mut standings)
+                    .await;
                 counted.map_err(|exceeded| rate_limited(&exceeded))?;
             }
             let request = Request::from_parts(parts, Read::new(incoming, record.own_body()));

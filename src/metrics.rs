@@ -46,6 +46,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Tunnels that are open.
     pub tunnels: Gauge,
+    /// Requests that this gateway counted against limits alone, as Redis did not answer.
+    pub limits_alone: Counter,
     /// Revocations that are known.
     pub revocations: Gauge,
     /// Seconds since revocations were last read.
@@ -183,6 +185,7 @@ impl Metrics {
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             tunnels: Gauge::default(),
+            limits_alone: Counter::default(),
             revocations: Gauge::default(),
             revocations_age: Gauge::default(),
             revocations_restored: Counter::default(),
@@ -253,6 +256,11 @@ impl Metrics {
 
     fn register_limits(&mut self) {
         let registry = &mut self.registry;
+        registry.register(
+            "limits_alone",
+            "Requests that this gateway counted against limits alone, as Redis did not answer",
+            self.limits_alone.clone(),
+        );
         registry.register(
             "connections_refused",
             "Connections that were closed before their first request",

@@ -36,7 +36,7 @@ pub use tunnel::{Traffic, Tunnel, TunnelEnd};
 
 use crate::config::{self, Config, LimitBy, OnTokenEnd};
 use crate::id::Identity;
-use crate::limiter::{Gauge, Limiter, Tally};
+use crate::limiter::{Gauge, InvalidLimiter, Limiter, Tally};
 use crate::problem::is_grpc;
 use crate::rules::headers::{Forwarding, IdentityHeaders, InvalidPrefix, rewrite_request, rewrite_response};
 use crate::rules::policy::Access;
@@ -84,7 +84,7 @@ struct Route {
     client_certificate: bool,
 }
 
-/// Why a configuration can't be proxied. A validated one never is.
+/// Why a configuration can't be proxied. A validated one fails only by the files that it names.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidProxy {
     /// Two routes tie.
@@ -93,6 +93,9 @@ pub enum InvalidProxy {
     /// The identity prefix makes no header names.
     #[error("the identity prefix makes no header names")]
     Prefix(#[from] InvalidPrefix),
+    /// What the limits need can't be had.
+    #[error(transparent)]
+    Limiter(#[from] InvalidLimiter),
 }
 
 impl Proxy {
@@ -248,7 +251,7 @@ impl Proxy {
         if let Some(upgrade) = &upgrade {
             upgrade.settle(&mut response)?;
         }
-        let grpc = is_grpc(version, response.headers());
+        let grpc = is_grpc(version, &method, response.headers());
         Ok(response.map(|body| body.tied(leash, &route.streams, grpc)))
     }
 }

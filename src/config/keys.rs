@@ -189,7 +189,7 @@ fn below(path: &'static str, pattern: &str) -> Option<&'static str> {
 impl Key {
     /// Whether its value is a URL that may hold a password.
     pub(super) fn is_url(&self) -> bool {
-        matches!(self.path, "store.url" | "revocation.url")
+        matches!(self.path, "store.url" | "revocation.url" | "limiter.url")
     }
 
     /// The environment variable that sets the key, where one does.

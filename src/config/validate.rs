@@ -12,6 +12,7 @@ mod issuers;
 mod limits;
 mod maintenance;
 mod paths;
+mod redis;
 mod redis_url;
 mod resilience;
 mod revocation;
@@ -55,6 +56,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let identity = auth::identity(&raw.identity, check);
     let clients = clients::clients(&raw.clients, check);
     let log = auth::log(&raw.log, check);
+    let limiter = limits::limiter(&raw.limiter, check);
     let limits = limits::limits(&raw.limits, check);
     let issuers = issuers::issuers(&raw.issuers, tokens.as_ref(), check);
     let upstreams = upstreams::upstreams(&raw.upstreams, check);
@@ -71,7 +73,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         identity: identity?,
         clients: clients?,
         log: log?,
-        limiter: limits::limiter(&raw.limiter),
+        limiter: limiter?,
         limits: limits?,
         issuers: issuers?,
         upstreams: upstreams?,

@@ -6,6 +6,7 @@
 //! down newcomers, and lets nobody off.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -27,8 +28,19 @@ pub(super) enum Key<'a> {
     User(&'a str, &'a Principal),
 }
 
+/// A text that no two keys share: neither the name of a limit nor an address has a space in it.
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everybody(limit) => write!(f, "{limit} all"),
+            Self::Address(limit, address) => write!(f, "{limit} ip {address}"),
+            Self::User(limit, principal) => write!(f, "{limit} user {principal}"),
+        }
+    }
+}
+
 impl Key<'_> {
-    fn limit(&self) -> &str {
+    pub(super) fn limit(&self) -> &str {
         match self {
             Self::Everybody(limit) | Self::Address(limit, _) | Self::User(limit, _) => limit,
         }

@@ -43,7 +43,9 @@ impl Proxy {
             address: exchange.client,
             principal: None,
         };
-        self.count(&route.limits, client, moment, &mut standings)?;
+        if !route.limits.is_empty() {
+            self.count(&route.limits, client, moment, &mut standings).await?;
+        }
         if route.client_certificate && exchange.caller.peer.certificate.is_none() {
             return Err(Refused::ClientCertificate);
         }
@@ -71,7 +73,9 @@ impl Proxy {
             trace.places.push(place.ok_or(Refused::TooManyAtOnce)?);
         }
         client.principal = token.as_ref().map(|token| &token.identity().principal);
-        self.count(&route.user_limits, client, moment, &mut standings)?;
+        if !route.user_limits.is_empty() {
+            self.count(&route.user_limits, client, moment, &mut standings).await?;
+        }
         Ok(Authorized {
             route,
             token,
@@ -96,17 +100,14 @@ impl Proxy {
     }
 
     /// Counts the request against these limits.
-    fn count(
+    async fn count(
         &self,
         limits: &[usize],
         client: Client<'_>,
         moment: Moment,
         standings: &mut Vec<Standing>,
     ) -> Result<(), Refused> {
-        if limits.is_empty() {
-            return Ok(());
-        }
-        let counted = self.limiter.take(limits, client, moment.started, standings);
+        let counted = self.limiter.take(limits, client, moment.started, standings).await;
         counted.map_err(Refused::Limited)
     }
 

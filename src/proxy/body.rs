@@ -128,7 +128,7 @@ impl ResponseBody {
                 loan: Some(_), flight, ..
             } => *flight = Some(place),
             Kind::Tunnel(tunnel) => *tunnel = tunnel.take().map(|tunnel| Box::new(tunnel.holding(place))),
-            Kind::Whole(_) | Kind::Upstream { loan: None, .. } => {}
+            Kind::Whole(_) | Kind::Upstream { loan: None, .. } | Kind::Ended(_) => {}
         }
         self
     }

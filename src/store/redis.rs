@@ -13,18 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, InfoDict, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, cmd,
-};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, InfoDict, RedisError, RedisResult, cmd};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 pub use self::reader::{Lease, Position, Reader, State, Told};
 use super::error::Cause;
 use super::{Revocation, StoreError};
-use crate::config::{self, RedisTls};
+use crate::config;
 use crate::id::SessionId;
+use crate::redis::{client, describe};
 use crate::time::Timestamp;
 use layout::Layout;
 
@@ -238,65 +236,12 @@ fn is_of_connection(error: &RedisError) -> bool {
     error.is_io_error() || error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }
 
-/// What a connection is made by.
-fn client(config: &config::Redis) -> Result<Client, String> {
-    let (host, port) = (config.host.clone(), config.port);
-    let mut login = RedisConnectionInfo::default()
-        .set_db(config.database.into())
-        .set_skip_set_lib_name();
-    if let Some(user) = &config.user {
-        login = login.set_username(user);
-    }
-    if let Some(password) = &config.password {
-        login = login.set_password(password.expose());
-    }
-    let made = |address: ConnectionAddr| {
-        let info = address.into_connection_info()?;
-        RedisResult::Ok(info.set_redis_settings(login))
-    };
-    let over_tls = |host| ConnectionAddr::TcpTls {
-        host,
-        port,
-        insecure: false,
-        tls_params: None,
-    };
-    let root_cert = match &config.tls {
-        RedisTls::Off => {
-            let info = made(ConnectionAddr::Tcp(host, port));
-            return info.and_then(Client::open).map_err(|error| describe(&error));
-        }
-        RedisTls::System => None,
-        RedisTls::Authority(file) => {
-            let pem = std::fs::read(file);
-            Some(pem.map_err(|error| format!("the authority {} can't be read: {error}", file.display()))?)
-        }
-    };
-    let certificates = TlsCertificates {
-        client_tls: None,
-        root_cert,
-    };
-    made(over_tls(host))
-        .and_then(|info| Client::build_with_tls(info, certificates))
-        .map_err(|error| describe(&error))
-}
-
 /// Waits for an answer, within limits.
 async fn bounded<T>(patience: Duration, answer: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
     match timeout(patience, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(StoreError::Redis(Cause::of(describe(&error)))),
         Err(_) => Err(StoreError::Redis(Cause::of(format!("no answer within {patience:?}")))),
-    }
-}
-
-/// What Redis or its driver said. Neither repeats a password or a value.
-fn describe(error: &RedisError) -> String {
-    match error.code() {
-        Some("WRONGPASS" | "NOAUTH") => "it refused the user or the password".to_owned(),
-        _ if error.kind() == ::redis::ErrorKind::AuthenticationFailed => {
-            "it refused the user or the password".to_owned()
-        }
-        _ => error.to_string(),
     }
 }
 

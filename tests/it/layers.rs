@@ -18,13 +18,15 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     // L3, requests: two rooms that never import each other.
     ("auth", 3, &[]),
     ("proxy", 3, &[]),
-    // L2, resources: independent, except that tokens are kept in the store and may be of other issuers.
+    // L2, resources: independent, except that tokens are kept in the store and may be of other issuers,
+    // and that those who keep something in Redis reach it alike.
     ("token", 2, &["store", "issuer"]),
     ("issuer", 2, &[]),
-    ("store", 2, &[]),
+    ("store", 2, &["redis"]),
     ("upstream", 2, &[]),
     ("password", 2, &[]),
-    ("limiter", 2, &[]),
+    ("limiter", 2, &["redis"]),
+    ("redis", 2, &[]),
     ("tls", 2, &[]),
     // L1, rules: a configuration is made of rules, and rules know of no configuration. Problems name themselves.
     ("config", 1, &["rules", "problem"]),

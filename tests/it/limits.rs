@@ -3,4 +3,5 @@
 mod caps;
 mod proxy_protocol;
 mod rates;
+mod shared;
 mod slow;

@@ -1,8 +1,8 @@
 //! What clients may cost, and how it is known who they are.
 
 use super::Default::{Derived, Required, Unset, Value};
-use super::Kind::{Bool, Integer, List, OneOf, Size, Text};
-use super::{Key, MIB, key};
+use super::Kind::{Bool, Duration, Integer, List, OneOf, Size, Text};
+use super::{Key, MIB, SECOND, key, ms, secret};
 
 /// The end of `[server]`.
 pub(super) static SERVER: &[Key] = &[
@@ -53,6 +53,43 @@ pub(super) static AUTH: &[Key] = &[
 
 /// `[limiter]` and `[[limits]]`.
 pub(super) static LIMITS: &[Key] = &[
+    key(
+        "limiter.url",
+        Text("\"redis://USER@HOST:PORT/NUMBER\", or \"rediss://…\" for TLS, with ?ca= where needed"),
+        Unset,
+        "A Redis or Valkey in which all gateways count together, by its clock. Without one, or while it does not answer, each \
+         counts by itself.",
+    ),
+    secret(
+        "limiter.password",
+        "a string",
+        "The Redis password, where the URL does not hold it.",
+    ),
+    key(
+        "limiter.password_file",
+        Text("the path of a file"),
+        Unset,
+        "A file with the Redis password; one newline at its end does not count.",
+    ),
+    key(
+        "limiter.ca_file",
+        Text("the path of a file"),
+        Unset,
+        "The authority (PEM) that signs the certificate of Redis, where `?ca=` does not name it; without one, those that \
+         the system trusts.",
+    ),
+    key(
+        "limiter.prefix",
+        Text("1 to 64 characters of A-Z a-z 0-9 - _ . :"),
+        Value("\"doorward\""),
+        "What the keys in Redis begin with, in braces: those who share it count together.",
+    ),
+    key(
+        "limiter.timeout",
+        Duration(ms(1), SECOND),
+        Value("\"50ms\""),
+        "How long a request waits for Redis to count it before it is counted by its gateway alone.",
+    ),
     key(
         "limiter.capacity",
         Integer(64, 100_000_000),

@@ -1,8 +1,20 @@
+use std::time::Duration;
+
 use serde::Deserialize;
+
+use crate::config::units;
+use crate::secret::Secret;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Limiter {
+    pub(in crate::config) url: Option<Secret<String>>,
+    pub(in crate::config) password: Option<Secret<String>>,
+    pub(in crate::config) password_file: Option<String>,
+    pub(in crate::config) ca_file: Option<String>,
+    pub(in crate::config) prefix: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub(in crate::config) timeout: Duration,
     pub(in crate::config) capacity: usize,
     pub(in crate::config) headers: bool,
 }

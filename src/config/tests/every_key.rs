@@ -55,7 +55,14 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 fn beside(key: &str) -> &'static str {
     match key {
         "store.password" => MYSQL,
-        "revocation.password" | "revocation.password_file" | "revocation.ca_file" | "revocation.prefix" => REDIS,
+        "revocation.password"
+        | "revocation.password_file"
+        | "revocation.ca_file"
+        | "revocation.prefix"
+        | "limiter.password"
+        | "limiter.password_file"
+        | "limiter.ca_file"
+        | "limiter.prefix" => REDIS,
         "server.proxy_protocol" => "trusted_proxies = \"10.0.0.0/8\"\n",
         "tokens.secret" => "algorithm = \"HS256\"\n",
         "clients[].id" => "secret = \"0123456789abcdef0123456789abcdef\"\n",

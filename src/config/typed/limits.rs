@@ -1,10 +1,17 @@
 //! How many requests may come from whom.
 
+use std::time::Duration;
+
+use super::Redis;
 use crate::rules::gcra::Quota;
 
 /// `[limiter]`
 #[derive(Clone, Debug)]
 pub struct Limiter {
+    /// The Redis in which all gateways count together; `None`: each counts by itself.
+    pub redis: Option<Redis>,
+    /// How long a request waits for Redis (default 50 ms; 1 ms to 1 s).
+    pub timeout: Duration,
     /// How many clients are remembered (default 100,000; 64 to 100,000,000).
     pub capacity: usize,
     /// Whether answers to requests that passed say what is left, too (default true).

@@ -1,4 +1,4 @@
-//! Where revocations are kept: the part of `[revocation]` that the store takes.
+//! Where revocations are kept, the part of `[revocation]` that the store takes; and how a Redis is reached.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct Redis {
     pub tls: RedisTls,
     /// The user to log in as; `None`: Redis' user `default`.
     pub user: Option<String>,
-    /// The password, from the URL, `revocation.password` or `revocation.password_file`; `None`: no login.
+    /// The password, from the URL, or the section's `password` or `password_file`; `None`: no login.
     pub password: Option<Secret<String>>,
     /// The number of the database (default 0).
     pub database: u32,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Check;
+use super::{Check, redis};
 use crate::config::error::Complaint;
 use crate::config::{raw, suggest, tree, typed};
 use crate::rules::gcra::Quota;
@@ -10,11 +10,27 @@ use crate::rules::gcra::Quota;
 /// The most requests that `rate` may name.
 const MOST: u32 = 1_000_000;
 
-pub(super) fn limiter(raw: &raw::Limiter) -> typed::Limiter {
-    typed::Limiter {
+pub(super) fn limiter(raw: &raw::Limiter, check: &mut Check<'_>) -> Option<typed::Limiter> {
+    let said = redis::Said {
+        keys: [
+            "limiter.url",
+            "limiter.password",
+            "limiter.password_file",
+            "limiter.ca_file",
+            "limiter.prefix",
+        ],
+        url: raw.url.as_ref(),
+        password: raw.password.as_ref(),
+        password_file: raw.password_file.as_deref(),
+        ca_file: raw.ca_file.as_deref(),
+        prefix: &raw.prefix,
+    };
+    Some(typed::Limiter {
+        redis: redis::redis(&said, check).ok()?,
+        timeout: raw.timeout,
         capacity: raw.capacity,
         headers: raw.headers,
-    }
+    })
 }
 
 pub(super) fn limits(raw: &[raw::Limit], check: &mut Check<'_>) -> Option<Vec<typed::Limit>> {

@@ -58,6 +58,44 @@ pub(super) const ROWS: &[Row] = &[
         &["\"x\"", "[\"l\", \"l\"]", "\"u\"", "1"],
     ),
     row(
+        "limiter.url",
+        "\"redis://:pw@cache:7000/3\"",
+        "limiter: Limiter { redis: Some(Redis { host: \"cache\", port: 7000, tls: Off, user: None, password: Some([secret]), \
+         database: 3, prefix: \"doorward\" })",
+        &[
+            "\"\"",
+            "\"cache:6379\"",
+            "\"redis://cache/x\"",
+            "\"redis://ann@cache\"",
+            "1",
+        ],
+    ),
+    row(
+        "limiter.password",
+        "\"0123\"",
+        "password: Some([secret])",
+        &["123", "[]", "true"],
+    ),
+    row("limiter.password_file", "", "", &["1", "\"/nowhere/at/all\""]),
+    row(
+        "limiter.ca_file",
+        "\"ca.pem\"",
+        "tls: Authority(\"/base/ca.pem\")",
+        &["1", "[]"],
+    ),
+    row(
+        "limiter.prefix",
+        "\"gate:1\"",
+        "prefix: \"gate:1\"",
+        &["\"\"", "\"a b\"", "\"{a}\"", "1"],
+    ),
+    row(
+        "limiter.timeout",
+        "\"20ms\"",
+        "timeout: 20ms",
+        &["5", "\"0s\"", "\"2s\"", "true"],
+    ),
+    row(
         "limiter.capacity",
         "640",
         "capacity: 640",
