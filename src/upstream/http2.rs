@@ -65,7 +65,8 @@ impl Http2 {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stream, heard, reads) = Heard::new(stream);
+        let line = slot.as_ref().map(Slot::line);
+        let (stream, heard, reads) = Heard::new(stream, slot);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -77,10 +78,7 @@ impl Http2 {
         // requests that were given to it too late.
         let connection = Arc::new(Mutex::new(Some(connection)));
         let driven = Arc::clone(&connection);
-        let line = slot.as_ref().map(Slot::line);
         tokio::spawn(async move {
-            // Dropped last, when the socket is closed.
-            let _slot = slot;
             let ended = std::future::poll_fn(|cx| {
                 let mut slot = driven.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(connection) = slot.as_mut() else {
@@ -200,14 +198,22 @@ struct Heard<S> {
     stream: S,
     tell: Option<oneshot::Sender<()>>,
     reads: Arc<AtomicUsize>,
+    /// Dropped last, when the socket is closed.
+    _slot: Option<Slot>,
 }
 
 impl<S> Heard<S> {
-    fn new(stream: S) -> (Self, oneshot::Receiver<()>, Arc<AtomicUsize>) {
+    fn new(stream: S, slot: Option<Slot>) -> (Self, oneshot::Receiver<()>, Arc<AtomicUsize>) {
         let (tell, told) = oneshot::channel();
         let (tell, reads) = (Some(tell), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&reads);
-        (Self { stream, tell, reads }, told, counted)
+        let heard = Self {
+            stream,
+            tell,
+            reads,
+            _slot: slot,
+        };
+        (heard, told, counted)
     }
 }
 
