@@ -1,5 +1,6 @@
 //! Streams and tunnels: what is relayed as it comes, and what ends with its token.
 
+mod browser;
 mod clients;
 mod ended;
 pub(crate) mod sockets;

@@ -11,7 +11,7 @@ use crate::support::tools::{installed, program, root};
 use crate::support::{Account, TestGateway, within};
 
 /// A program whose output is read line by line.
-struct Talker {
+pub(super) struct Talker {
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
@@ -27,13 +27,13 @@ impl Talker {
         }
     }
 
-    fn python(arguments: &[&str]) -> Self {
+    pub(super) fn python(arguments: &[&str]) -> Self {
         let mut python = installed("python/bin/python3");
         python.arg(root().join("tests/it/streams/clients.py")).args(arguments);
         Self::start(python)
     }
 
-    async fn line(&mut self) -> String {
+    pub(super) async fn line(&mut self) -> String {
         let line = within("a line", self.lines.next_line()).await.expect("text");
         line.expect("it does not end yet")
     }
