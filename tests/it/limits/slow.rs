@@ -73,7 +73,7 @@ async fn connections(admin: SocketAddr) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_than_a_thousand_slow_clients_are_cut_and_nobody_else_notices() {
+async fn hundreds_of_slow_clients_are_cut_and_nobody_else_notices() {
     let limits = getrlimit(Resource::Nofile);
     let all = Rlimit {
         current: limits.maximum,
