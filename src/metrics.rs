@@ -2,6 +2,7 @@
 //!
 //! Labels hold nothing that a client chooses: routes by their template, methods and codes from fixed sets.
 
+mod refused;
 mod tls;
 mod upstreams;
 
@@ -17,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use refused::RefusedConnection;
 pub use tls::TlsMetrics;
 pub use upstreams::Upstreams;
 
@@ -103,25 +105,6 @@ struct IssuerLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusedLabels {
     reason: RefusedConnection,
-}
-
-/// Why a connection was closed before its first request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RefusedConnection {
-    /// It did not say in a PROXY header, or not in a valid one, whom it comes from.
-    ProxyProtocol,
-    /// Its client has as many as it may.
-    PerIp,
-}
-
-impl EncodeLabelValue for RefusedConnection {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        match self {
-            Self::ProxyProtocol => "proxy_protocol",
-            Self::PerIp => "per_ip",
-        }
-        .encode(encoder)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -83,7 +83,9 @@ impl Errand<'_> {
                 Ok(response) => {
                     let status = response.status();
                     self.upstream.answered(&mut flight, status);
-                    let instead = if self.upstream.retry().status.contains(status) {
+                    // Dropping an answer stops a body that is still coming, and its copy with it: such an answer is taken.
+                    let is_whole = self.watch.as_ref().is_none_or(|watch| watch.has_ended());
+                    let instead = if is_whole && self.upstream.retry().status.contains(status) {
                         Box::pin(repeats.instead_of(self.key, &flight, spare)).await
                     } else {
                         None
