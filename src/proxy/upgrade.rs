@@ -1,5 +1,5 @@
 //! Upgrades (RFC 9110, section 7.8): which are relayed, and the two handshakes of one. What follows is a
-//! [`Tunnel`](super::Tunnel).
+//! [`Tunnel`].
 //!
 //! A WebSocket is asked for by an HTTP/1.1 upgrade (RFC 6455) or by an HTTP/2 extended CONNECT (RFC 8441); the upstream is
 //! always asked in HTTP/1.1. No cookie is looked at, so there is no cross-site hijacking to guard against: a page of another

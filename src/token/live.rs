@@ -167,7 +167,7 @@ impl Leash {
         }
     }
 
-    /// Notes that a part of the answer was there without waiting. From the [`PARTS`]th on the token is watched.
+    /// Notes that a part of the answer was there without waiting. From the eighth on the token is watched.
     pub fn part(&mut self, cx: &Context<'_>) {
         if let State::Slack { parts, .. } = &mut self.state {
             *parts += 1;

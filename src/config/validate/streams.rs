@@ -6,6 +6,17 @@ use crate::config::{raw, tree, typed};
 
 /// Reads what the route with this index says.
 pub(super) fn streams(route: &raw::Route, index: usize, check: &mut Check<'_>) -> Result<typed::Streams, Reported> {
+    if route.websocket_token == "protocol" && route.auth == "none" {
+        let complaint = Complaint::new("nobody would look at the token and take it out: the upstream would get it")
+            .found("websocket_token = \"protocol\"")
+            .allowed("only with auth = \"required\" or \"optional\"");
+        let (first, second) = (
+            format!("routes[{index}].websocket_token"),
+            format!("routes[{index}].auth"),
+        );
+        check.conflict(&first, &second, complaint);
+        return Err(Reported);
+    }
     Ok(typed::Streams {
         on_token_end: match route.on_token_end.as_str() {
             "finish" => typed::OnTokenEnd::Finish,
