@@ -23,7 +23,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::server::ProducesTickets;
 
-pub use acme::{AcmeError, Challenges};
+pub use acme::{AcmeError, Challenges, inspect_authority};
+pub use certificate::valid_until;
 pub use client::client_certificate;
 pub use error::TlsError;
 pub use state::{State, inspect, inspect_clients};
@@ -82,13 +83,21 @@ impl Summary {
     /// How long it is still good.
     #[must_use]
     pub fn standing(&self, now: Timestamp) -> Standing {
-        let left = self.not_after.since(now);
+        Standing::of(self.not_after, now)
+    }
+}
+
+impl Standing {
+    /// How long a certificate that is valid until then is still good.
+    #[must_use]
+    pub fn of(not_after: Timestamp, now: Timestamp) -> Self {
+        let left = not_after.since(now);
         if left.is_zero() {
-            Standing::Expired
+            Self::Expired
         } else if left < SOON {
-            Standing::EndsSoon(left)
+            Self::EndsSoon(left)
         } else {
-            Standing::Good
+            Self::Good
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -40,6 +41,12 @@ pub(super) fn run(globals: &Globals, out: &mut dyn Write) -> Result<(), Failure>
     findings.extend(certificates(&config, now).map(|finding| ("tls", finding)));
     if let Some(clients) = tls::inspect_clients(&config.tls) {
         let good = clients.map(|()| "the certificates of clients can be verified".to_owned());
+        findings.push(("tls", good.map_err(anyhow::Error::new)));
+    }
+    findings.extend(shown_to_upstreams(&config, now).map(|finding| ("tls", Ok(finding))));
+    if let Some(acme) = &config.tls.acme {
+        let good =
+            tls::inspect_authority(acme).map(|()| format!("the authority at {} can be asked", acme.directory_url));
         findings.push(("tls", good.map_err(anyhow::Error::new)));
     }
     findings.push(("keys", keys));
@@ -217,13 +224,32 @@ fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = Finding
         };
         Ok(match certificate.standing(now) {
             Standing::Good => format!("{file}: for {names}, until {until}"),
-            Standing::EndsSoon(left) => {
-                let days = count(usize::try_from(left.as_secs() / 86_400).unwrap_or_default(), "day");
-                format!("{file}: warning: ends in {days}, at {until}: for {names}")
-            }
+            Standing::EndsSoon(left) => format!("{file}: warning: ends in {}, at {until}: for {names}", days(left)),
             Standing::Expired => format!("{file}: warning: has expired at {until}: for {names}"),
         })
     })
+}
+
+/// What upstreams are shown that ask for a certificate, and until when. The files were read with the configuration.
+fn shown_to_upstreams(config: &Config, now: Timestamp) -> impl Iterator<Item = String> {
+    config.upstreams.iter().filter_map(move |upstream| {
+        let until = tls::valid_until(upstream.tls.client.as_ref()?.chain.first()?)?;
+        let name = &upstream.name;
+        Some(match Standing::of(until, now) {
+            Standing::Good => format!("{name}: shows its servers a certificate, until {until}"),
+            Standing::EndsSoon(left) => {
+                format!(
+                    "{name}: warning: what it shows its servers ends in {}, at {until}",
+                    days(left)
+                )
+            }
+            Standing::Expired => format!("{name}: warning: what it shows its servers has expired at {until}"),
+        })
+    })
+}
+
+fn days(left: Duration) -> String {
+    count(usize::try_from(left.as_secs() / 86_400).unwrap_or_default(), "day")
 }
 
 /// Whether the other issuers can be used. One that does not answer now may do so later, and keeps no gateway from starting.

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 pub(super) use challenges::ACME_TLS;
 pub use challenges::Challenges;
+pub use client::inspect_authority;
 pub(super) use storage::certificate_file;
 
 use super::{Summary, Tls};

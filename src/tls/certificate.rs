@@ -104,6 +104,13 @@ fn summary(cert: Source<'_>, chain: &[CertificateDer<'static>]) -> Result<Summar
     Ok(summary)
 }
 
+/// Until when a certificate is valid; `None` for what is not one.
+#[must_use]
+pub fn valid_until(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(Timestamp::from_unix_seconds(parsed.validity().not_after.timestamp()))
+}
+
 /// The address in an `iPAddress` (RFC 5280, section 4.2.1.6).
 pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {

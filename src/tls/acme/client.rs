@@ -59,6 +59,11 @@ impl Client {
     }
 }
 
+/// Whether the authority's server can be verified: what `acme.ca_file` names is read. Nothing is asked of the authority.
+pub fn inspect_authority(acme: &config::Acme) -> Result<(), AcmeError> {
+    Client::new(acme).map(drop)
+}
+
 impl HttpClient for Client {
     fn request(
         &self,

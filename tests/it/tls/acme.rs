@@ -168,6 +168,8 @@ async fn a_certificate_is_got_kept_and_renewed_by_tls_alpn_01() {
     );
     let mut gateway = TestGateway::start(&toml).await;
     issued(&gateway, 1).await;
+    let (good, said, _) = gateway.command("check").await;
+    assert!(good && said.contains("the authority at https://"), "{said}");
     let root = pebble.root().await;
     for name in ["a.example", "b.example"] {
         assert!(answers(https(&gateway), name, &root).await, "{name}");

@@ -147,6 +147,15 @@ async fn a_client_certificate_is_shown_to_a_server_that_asks() {
     let with = TestGateway::start(&verified(&authority, port, &files)).await;
     let (status, text) = with.get("/up", None).await;
     assert_eq!((status, text.contains("SUCCESS CN=gateway")), (200, true), "{text}");
+    let (ok, out, _) = with.command("check").await;
+    assert!(
+        ok && out.contains("app: shows its servers a certificate, until "),
+        "{out}"
+    );
+    authority.issue_expired("gateway", &["gateway"]);
+    let (ok, out, _) = with.command("check").await;
+    let told = "app: warning: what it shows its servers has expired at 2002-";
+    assert!(ok && out.contains(told), "{out}");
 }
 
 #[tokio::test]
