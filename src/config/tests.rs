@@ -6,6 +6,7 @@ mod every_key;
 mod layering;
 mod rules;
 mod secrets;
+mod streams;
 
 use std::path::{Path, PathBuf};
 
