@@ -21,7 +21,6 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use tokio::runtime::Handle;
 
 use body::Read;
 pub use body::{Body, Hold};
@@ -105,8 +104,7 @@ struct Place<'a> {
 
 impl Snapshot {
     /// Builds what requests need from a validated configuration. Servers that `before` has as well stay what they are, and
-    /// what was counted of clients goes on to count. What goes on in the
-    /// background for its upstreams runs on the runtime that it is called on, until the snapshot is gone.
+    /// what was counted of clients goes on to count. Nothing of it is in force before a gateway has it.
     pub fn new(
         config: &Config,
         tokens: Arc<Tokens>,
@@ -118,9 +116,6 @@ impl Snapshot {
         let before = before.map(|before| before.upstreams.as_ref());
         let upstreams = Arc::new(Upstreams::new(&config.upstreams, before));
         let proxy = Proxy::new(config, tokens, Arc::clone(&upstreams), Arc::clone(&limiter))?;
-        if let Ok(runtime) = Handle::try_current() {
-            upstreams.watch(&runtime, proxy.identity_headers());
-        }
         Ok(Self {
             proxy,
             owned,
@@ -153,9 +148,11 @@ impl Snapshot {
 }
 
 impl Gateway {
-    /// A gateway that begins with this snapshot.
+    /// A gateway that begins with this snapshot. What goes on in the background for its upstreams runs on the runtime that
+    /// this is called on, until the snapshot is gone.
     #[must_use]
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        snapshot.upstreams.begin(snapshot.proxy.identity_headers());
         snapshot.limiter.count_alone(metrics.limits_alone.clone());
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -172,9 +169,10 @@ impl Gateway {
     }
 
     /// Handles by this the requests that come from now on; those in flight finish as they began. What was counted of routes
-    /// and upstreams that are gone is forgotten.
+    /// and upstreams that are gone is forgotten. What goes on in the background runs as with [`Gateway::new`].
     pub fn replace(&self, snapshot: Snapshot) {
         snapshot.limiter.count_alone(self.metrics.limits_alone.clone());
+        snapshot.upstreams.begin(snapshot.proxy.identity_headers());
         let next = Arc::new(snapshot);
         let before = self.snapshot.swap(Arc::clone(&next));
         gone::forget(&self.metrics, &before, &next);

@@ -1,7 +1,8 @@
 //! The backends: which servers an upstream has, which of them gets a request, and the connections to them.
 //!
 //! [`Upstreams`] is shared by all workers. Three things are kept apart: which servers there are ([`Upstreams::new`]), how
-//! each is doing (its `Standing`, which outlives the configuration as the [`Server`] does), and which is chosen (`balance`).
+//! each is doing (its `Ledger`, which outlives the configuration, and the [`Server`] where that is made anew), and which is
+//! chosen (`balance`).
 //! [`Pools`] belongs to one worker: connections are driven by the runtime that made them, so they are never handed to another.
 
 mod balance;
@@ -14,21 +15,23 @@ mod flight;
 mod framing;
 mod http2;
 mod lease;
+mod ledger;
 mod pool;
 mod queue;
 mod resolve;
 mod server;
+mod shared;
 mod slots;
 mod standing;
 mod tape;
 mod tls;
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 
 pub use balance::digest;
 pub use body::{BodyFailure, BodyWatch, RequestBody};
@@ -40,10 +43,11 @@ pub use standing::{Breaker, Health};
 pub use tape::Tape;
 
 use crate::config;
+use crate::rules::headers::IdentityHeaders;
 use balance::Chance;
-use budget::Budget;
 use choose::Choice;
-use queue::Queue;
+use queue::Line;
+use shared::Shared;
 
 /// All upstreams, by the index that routes use.
 #[derive(Debug)]
@@ -58,28 +62,16 @@ pub struct Upstream {
     chance: Chance,
     /// The addresses of each server of the configuration, where its name has been resolved. Held while `choice` is replaced.
     resolved: Mutex<Vec<Option<Vec<IpAddr>>>>,
-    /// Held while turns are counted.
-    round: Mutex<()>,
-    /// Held while it is decided whether one more server can be done without.
-    ejecting: Mutex<()>,
+    /// The requests of this configuration that wait.
+    line: Arc<Line>,
     /// What requests that began with the configuration before share with those of this one.
     shared: Arc<Shared>,
 }
 
-/// What outlives a reload.
-#[derive(Debug, Default)]
-struct Shared {
-    queue: Queue,
-    budget: Budget,
-    /// Requests that were sent again.
-    retries: AtomicU64,
-    /// How often a server was ejected.
-    ejections: AtomicU64,
-}
-
 impl Upstreams {
-    /// The upstreams of a configuration, in its order. Servers that `before` has as well, in the upstream of the same name
-    /// and with the same settings, stay what they are: with their connections and all that was learnt of them.
+    /// The upstreams of a configuration, in its order, which is not in force before [`Upstreams::begin`]. Of servers that
+    /// `before` has as well, in the upstream of the same name, all that was learnt is kept; so are their connections, where
+    /// the settings that those depend on stay.
     #[must_use]
     pub fn new(upstreams: &[config::Upstream], before: Option<&Self>) -> Self {
         let upstream = |config: &config::Upstream| {
@@ -87,6 +79,19 @@ impl Upstreams {
             Arc::new(Upstream::new(config, before))
         };
         Self(upstreams.iter().map(upstream).collect())
+    }
+
+    /// Puts these in force: from now on their limits hold for all requests, those in flight included, and what they do not
+    /// ask for any more is forgotten of their servers. Starts what goes on in the background for them, on the runtime that
+    /// this is called on, if it is called on one. It ends with them.
+    pub fn begin(&self, identity: &Arc<IdentityHeaders>) {
+        for upstream in &self.0 {
+            upstream.begin();
+            if let Ok(runtime) = Handle::try_current() {
+                upstream.check_all(&runtime, identity);
+                upstream.resolve_all(&runtime, identity);
+            }
+        }
     }
 
     /// The upstream with this index, if the configuration has one.
@@ -106,15 +111,33 @@ impl Upstream {
         let config = Arc::new(config.clone());
         let before_choice = before.map(|before| before.choice.load_full());
         let resolved: Vec<_> = config.servers.iter().map(|_| None).collect();
-        let choice = Choice::new(&config, before_choice.as_deref(), &resolved);
+        let shared = before.map_or_else(|| Arc::new(Shared::new(&config)), |before| Arc::clone(&before.shared));
+        let choice = Choice::new(&config, &shared, before_choice.as_deref(), &resolved);
         Self {
             resolved: Mutex::new(resolved),
             choice: ArcSwap::from_pointee(choice),
             config,
             chance: Chance::new(),
-            round: Mutex::default(),
-            ejecting: Mutex::default(),
-            shared: before.map(|before| Arc::clone(&before.shared)).unwrap_or_default(),
+            line: shared.queue.line(),
+            shared,
+        }
+    }
+
+    fn begin(&self) {
+        // So that its servers stay those that they are meanwhile.
+        let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = self.shared.decide();
+        self.shared.follow(&self.config);
+        self.follow_all();
+        drop((one, resolved));
+        // There may be room for who waits.
+        self.shared.queue.wake();
+    }
+
+    /// Lets what is known of each server go by this configuration, which is in force.
+    fn follow_all(&self) {
+        for server in self.choice.load().servers() {
+            server.ledger.follow(server, &self.config);
         }
     }
 
@@ -245,10 +268,11 @@ mod tests {
     use super::*;
 
     fn upstreams(timeout: &str, servers: &str) -> Vec<config::Upstream> {
-        let text = format!(
-            "[upstreams.app]\nservers = [{servers}]\nconnect_timeout = \"{timeout}\"\n\
-             [[routes]]\npath = \"/a\"\nupstream = \"app\"\n"
-        );
+        with(&format!("servers = [{servers}]\nconnect_timeout = \"{timeout}\""))
+    }
+
+    fn with(settings: &str) -> Vec<config::Upstream> {
+        let text = format!("[upstreams.app]\n{settings}\n[[routes]]\npath = \"/a\"\nupstream = \"app\"\n");
         config::parse(&text, std::path::Path::new(".")).unwrap().upstreams
     }
 
@@ -277,5 +301,47 @@ mod tests {
             !after.contains(&ids(&slower)[0]),
             "its connections were made with other settings"
         );
+        let [before, after] = [&moved, &slower].map(|upstreams| upstreams.get(0).unwrap().servers());
+        assert!(Arc::ptr_eq(&before[2].ledger, &after[0].ledger), "what is known stays");
+    }
+
+    #[test]
+    fn a_server_that_was_removed_and_is_added_again_is_known_as_long_as_a_request_is_on_its_way_to_it() {
+        let configurations = ["\"http://a\", \"http://b\"", "\"http://a\""].map(|servers| upstreams("1s", servers));
+        let [both, one] = configurations;
+        let first = Upstreams::new(&both, None);
+        let in_flight = Flight::counted(&first.get(0).unwrap().servers()[1], None, false);
+        let second = Upstreams::new(&one, Some(&first));
+        drop(first);
+        let third = Upstreams::new(&both, Some(&second));
+        assert_eq!(third.get(0).unwrap().servers()[1].in_flight(), 1);
+        drop(in_flight);
+        assert_eq!(third.get(0).unwrap().servers()[1].in_flight(), 0);
+    }
+
+    #[test]
+    fn a_reload_fills_no_budget_of_retries() {
+        let config = |timeout: &str| upstreams(timeout, "\"http://a\"");
+        let before = Upstreams::new(&config("1s"), None);
+        let granted = |upstreams: &Upstreams| {
+            let upstream = upstreams.get(0).unwrap();
+            (0..1000).take_while(|_| upstream.may_repeat()).count()
+        };
+        assert_eq!(granted(&before), 100, "ten a second");
+        let after = Upstreams::new(&config("2s"), Some(&before));
+        assert_eq!(granted(&after), 0);
+        assert_eq!(after.get(0).unwrap().retries(), 100);
+    }
+
+    #[test]
+    fn limits_are_those_in_force_for_all_and_of_one_that_is_not_taken_nothing_holds() {
+        let config = |max: u32| with(&format!("servers = [\"http://a\", \"http://b\"]\nmax_requests = {max}"));
+        let before = Upstreams::new(&config(2), None);
+        before.get(0).unwrap().begin();
+        let max = |upstreams: &Upstreams| upstreams.get(0).unwrap().shared.max_requests();
+        let after = Upstreams::new(&config(1), Some(&before));
+        assert_eq!(max(&before), Some(2));
+        after.get(0).unwrap().begin();
+        assert_eq!(max(&before), Some(1));
     }
 }

@@ -1,7 +1,6 @@
 //! Active checks: each server is asked, now and then, whether it is well. One checker a server in the whole process, for as
-//! long as the server is there; a reload that keeps the server keeps its checker.
+//! long as the server is there; a reload that changes neither the server nor how it is checked keeps its checker.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,66 +11,44 @@ use tokio::time::{sleep, timeout};
 
 use super::balance::Chance;
 use super::choose::tell;
-use super::{Pools, RequestBody, Server, Shared, Upstream, UpstreamError, Upstreams};
+use super::ledger::Checker;
+use super::{Pools, RequestBody, Server, Upstream, UpstreamError};
 use crate::config::{HealthChecks, ServerAddress};
 use crate::rules::headers::IdentityHeaders;
-use crate::time::monotonic;
-
-impl Upstreams {
-    /// Starts what goes on in the background for these upstreams, on this runtime. It ends with them.
-    pub fn watch(&self, runtime: &Handle, identity: &Arc<IdentityHeaders>) {
-        for upstream in &self.0 {
-            upstream.check_all(runtime, identity);
-            upstream.resolve_all(runtime, identity);
-        }
-    }
-}
 
 impl Upstream {
     /// Checks each server that nobody checks yet.
     pub(super) fn check_all(&self, runtime: &Handle, identity: &Arc<IdentityHeaders>) {
         for server in self.servers() {
-            let checked = self.config.resilience.health.is_some() && *server.address() != ServerAddress::Whoami;
-            if checked && !server.watched.swap(true, Ordering::AcqRel) {
-                runtime.spawn(run(
-                    Arc::downgrade(&server),
-                    Arc::downgrade(&self.shared),
-                    Arc::clone(identity),
-                ));
+            if *server.address() == ServerAddress::Whoami {
+                continue;
             }
+            server.ledger.check(&server, |rule| {
+                let checks = run(Arc::downgrade(&server), rule, Arc::clone(identity));
+                Checker(runtime.spawn(checks).abort_handle())
+            });
         }
     }
 }
 
-async fn run(server: Weak<Server>, shared: Weak<Shared>, identity: Arc<IdentityHeaders>) {
+async fn run(server: Weak<Server>, rule: HealthChecks, identity: Arc<IdentityHeaders>) {
     let luck = Chance::new();
     let mut first = true;
     loop {
         // Nothing of the server is held meanwhile, so that it can go.
-        let Some(interval) = interval_of(&server) else { return };
-        sleep(by_chance(interval, first, &luck)).await;
+        sleep(by_chance(rule.interval, first, &luck)).await;
         first = false;
-        let (Some(server), Some(shared)) = (server.upgrade(), shared.upgrade()) else {
-            return;
-        };
-        let Some(rule) = &server.settings().resilience.health else {
-            return;
-        };
-        let asked = timeout(rule.timeout, ask(&server, rule, &identity)).await;
+        let Some(server) = server.upgrade() else { return };
+        let asked = timeout(rule.timeout, ask(&server, &rule, &identity)).await;
         let failure = match asked {
             Ok(Ok(status)) if rule.status.contains(status) => None,
             Ok(Ok(status)) => Some(format!("its answer is {}", status.as_u16())),
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {:?}", rule.timeout)),
         };
-        let change = server.standing.checked(failure.is_none(), monotonic(), rule);
-        tell(&server, change, failure.as_deref(), &shared);
+        let change = server.ledger.judge(&server, &rule, failure.is_none());
+        tell(&server, change, failure.as_deref());
     }
-}
-
-fn interval_of(server: &Weak<Server>) -> Option<Duration> {
-    let server = server.upgrade()?;
-    server.settings().resilience.health.as_ref().map(|rule| rule.interval)
 }
 
 /// A tenth more or less, so that replicas and servers do not all ask at the same time. The first time it is any part of it,

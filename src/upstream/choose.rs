@@ -9,8 +9,9 @@ use http::StatusCode;
 
 use super::balance::{by_key, in_turn, least_requests};
 use super::flight::Flight;
+use super::shared::Shared;
 use super::standing::{Breaker, Change, Fitness, Health, WHOLE};
-use super::{Server, ServerId, Shared, Upstream, UpstreamError};
+use super::{Server, ServerId, Upstream, UpstreamError};
 use crate::config;
 use crate::time::monotonic;
 
@@ -52,7 +53,12 @@ pub(super) enum Nobody {
 impl Choice {
     /// The servers of the configuration, at the addresses of their names where those are resolved; those that `before` has
     /// already stay what they are. What a name was resolved to before is used until it is resolved again.
-    pub(super) fn new(config: &Arc<config::Upstream>, before: Option<&Self>, resolved: &[Option<Vec<IpAddr>>]) -> Self {
+    pub(super) fn new(
+        config: &Arc<config::Upstream>,
+        shared: &Arc<Shared>,
+        before: Option<&Self>,
+        resolved: &[Option<Vec<IpAddr>>],
+    ) -> Self {
         let mut entries = Vec::new();
         for (index, (address, weight)) in config.servers.iter().zip(&config.weights).enumerate() {
             let known = || {
@@ -73,7 +79,7 @@ impl Choice {
                 Entry {
                     server: known()
                         .find(|server| server.is(address, place, config))
-                        .map_or_else(|| Server::new(address, place, config), Arc::clone),
+                        .map_or_else(|| Server::new(address, place, config, shared), Arc::clone),
                     weight: *weight,
                 }
             }));
@@ -88,7 +94,7 @@ impl Choice {
     /// The server itself, where there is one alone, and nothing to tell of it.
     fn only(&self) -> Option<&Arc<Server>> {
         match self.entries.as_slice() {
-            [Entry { server, weight: 1.. }] if server.standing.is_plain() => Some(server),
+            [Entry { server, weight: 1.. }] if server.ledger.standing.is_plain() => Some(server),
             _ => None,
         }
     }
@@ -110,8 +116,8 @@ impl Upstream {
         }
         let caps = &self.config.resilience.caps;
         let queue = &self.shared.queue;
-        let limited = caps.max_requests.is_some() && patient;
-        if !limited || queue.is_empty() {
+        let limited = self.shared.max_requests().is_some() && patient;
+        if !limited || self.line.is_empty() {
             match self.choose(key, tried) {
                 Ok(flight) => return Ok(flight),
                 Err(Nobody::Fit) => return Err(UpstreamError::NoneFit),
@@ -124,14 +130,14 @@ impl Upstream {
             Err(Nobody::Fit) => Some(Err(UpstreamError::NoneFit)),
             Err(Nobody::Full) => None,
         };
-        let entered = Box::pin(queue.wait(caps.queue, caps.queue_timeout, enter)).await;
+        let entered = Box::pin(queue.wait(&self.line, caps.queue, caps.queue_timeout, enter)).await;
         entered.unwrap_or(Err(UpstreamError::Full))
     }
 
     fn choose(&self, key: Option<u64>, tried: &[ServerId]) -> Result<Flight, Nobody> {
         let choice = self.choice.load();
         let resilience = &self.config.resilience;
-        let max = resilience.caps.max_requests;
+        let max = self.shared.max_requests();
         if tried.is_empty()
             && max.is_none()
             && let Some(server) = choice.only()
@@ -154,13 +160,14 @@ impl Upstream {
             let Some(Entry { server, .. }) = choice.entries.get(index) else {
                 return Err(Nobody::Fit);
             };
-            let due = || server.standing.fitness(monotonic, resilience.slow_start) == Fitness::Due;
-            let probe = !server.standing.is_plain() && due() && server.standing.begin_probe(monotonic());
-            if let Some(flight) = Flight::counted(server, max, probe, max.map(|_| &self.shared)) {
+            let standing = &server.ledger.standing;
+            let due = || standing.fitness(monotonic, resilience.slow_start) == Fitness::Due;
+            let probe = !standing.is_plain() && due() && standing.begin_probe(monotonic());
+            if let Some(flight) = Flight::counted(server, max, probe) {
                 return Ok(flight);
             }
             if probe {
-                server.standing.abandon_probe(monotonic());
+                standing.abandon_probe(monotonic());
             }
         }
         Err(Nobody::Full)
@@ -169,7 +176,7 @@ impl Upstream {
     /// What each server weighs at this moment, of the best tier that has any.
     fn weigh(&self, choice: &Choice, tried: &[ServerId], weights: &mut [u32]) -> Result<(), Nobody> {
         let resilience = &self.config.resilience;
-        let max = resilience.caps.max_requests.unwrap_or(usize::MAX);
+        let max = self.shared.max_requests().unwrap_or(usize::MAX);
         for tier in [Tier::Fit, Tier::Ejected, Tier::Any] {
             if tier == Tier::Any && !choice.is_below(resilience.panic) {
                 break;
@@ -180,7 +187,7 @@ impl Upstream {
                 if *weight == 0 || tried.contains(&server.id()) {
                     continue;
                 }
-                let share = match (server.standing.fitness(monotonic, resilience.slow_start), tier) {
+                let share = match (server.ledger.standing.fitness(monotonic, resilience.slow_start), tier) {
                     (Fitness::Fit(share), _) => share,
                     (Fitness::Due, _) | (Fitness::Ejected, Tier::Ejected | Tier::Any) | (Fitness::Down, Tier::Any) => {
                         WHOLE
@@ -211,9 +218,9 @@ impl Upstream {
                 by_key(weights, |index| server(index).map_or(0, |server| server.digest), key)
             }
             (config::Balance::RoundRobin, _) => {
-                let _round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+                let _round = self.shared.round.lock().unwrap_or_else(PoisonError::into_inner);
                 let credit = |index: usize, by: i64| {
-                    server(index).map_or(0, |server| server.credit.fetch_add(by, Ordering::Relaxed) + by)
+                    server(index).map_or(0, |server| server.ledger.credit.fetch_add(by, Ordering::Relaxed) + by)
                 };
                 in_turn(weights, credit)
             }
@@ -229,29 +236,31 @@ impl Upstream {
         if self.config.resilience.eject.status.contains(status) {
             return self.failed(flight);
         }
-        if flight.server().standing.is_plain() {
+        if flight.server().ledger.standing.is_plain() {
             return;
         }
         let probe = flight.take_probe();
-        let change = flight.server().standing.passed(probe, monotonic);
-        tell(flight.server(), change, None, &self.shared);
+        let change = flight.server().ledger.standing.passed(probe, monotonic);
+        tell(flight.server(), change, None);
     }
 
     /// The server failed.
     pub fn failed(&self, flight: &mut Flight) {
-        let rule = &self.config.resilience.eject;
-        if rule.after == 0 {
-            return;
-        }
         let now = monotonic();
         // One at a time: two that fail together must not both think that the other stays.
-        let _one = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.shared.decide();
+        let in_force = self.shared.in_force();
+        let rule = &in_force.resilience.eject;
+        if rule.is_off() {
+            return;
+        }
         let probe = flight.take_probe();
         let server = Arc::clone(flight.server());
         let change = server
+            .ledger
             .standing
             .failed(probe, now, rule, || self.can_do_without(&server, now));
-        tell(&server, change, None, &self.shared);
+        tell(&server, change, None);
     }
 
     /// Whether enough servers are left without this one.
@@ -260,7 +269,7 @@ impl Upstream {
         let slow_start = self.config.resilience.slow_start;
         let (mut ejected, mut left) = (0_usize, 0_usize);
         for Entry { server: other, weight } in &choice.entries {
-            match other.standing.fitness(|| now, slow_start) {
+            match other.ledger.standing.fitness(|| now, slow_start) {
                 _ if other.id() == server.id() || *weight == 0 => {}
                 Fitness::Fit(_) => left += 1,
                 Fitness::Due | Fitness::Ejected => ejected += 1,
@@ -295,7 +304,8 @@ impl Upstream {
 }
 
 /// Says of a server that something has changed, and why if that is known.
-pub(super) fn tell(server: &Server, change: Option<Change>, why: Option<&str>, shared: &Shared) {
+pub(super) fn tell(server: &Server, change: Option<Change>, why: Option<&str>) {
+    let shared = &server.ledger.shared;
     let (upstream, told) = (server.settings().name.as_str(), server.to_string());
     match change {
         None => return,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Server, Shared};
+use super::Server;
 use crate::time::monotonic;
 
 /// A request on its way to a server, counted there until dropped.
@@ -13,8 +13,6 @@ pub struct Flight {
     counted: bool,
     /// Whether it is the one that finds out whether the server is back.
     probe: bool,
-    /// Whose line moves on when it ends.
-    line: Option<Arc<Shared>>,
 }
 
 impl Flight {
@@ -24,18 +22,12 @@ impl Flight {
             server: Arc::clone(server),
             counted: false,
             probe: false,
-            line: None,
         }
     }
 
     /// One that is counted, if the server has fewer than `max`.
-    pub(super) fn counted(
-        server: &Arc<Server>,
-        max: Option<usize>,
-        probe: bool,
-        line: Option<&Arc<Shared>>,
-    ) -> Option<Self> {
-        let count = &server.in_flight;
+    pub(super) fn counted(server: &Arc<Server>, max: Option<usize>, probe: bool) -> Option<Self> {
+        let count = &server.ledger.in_flight;
         match max {
             None => {
                 count.fetch_add(1, Ordering::AcqRel);
@@ -49,7 +41,6 @@ impl Flight {
             server: Arc::clone(server),
             counted: true,
             probe,
-            line: line.cloned(),
         })
     }
 
@@ -68,13 +59,12 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if self.probe {
-            self.server.standing.abandon_probe(monotonic());
+            self.server.ledger.standing.abandon_probe(monotonic());
         }
         if self.counted {
-            self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
-            if let Some(line) = &self.line {
-                line.queue.wake();
-            }
+            self.server.ledger.in_flight.fetch_sub(1, Ordering::AcqRel);
+            // Whatever limit it began under: one may be in force by now.
+            self.server.ledger.shared.queue.wake();
         }
     }
 }

@@ -60,8 +60,12 @@ impl Upstream {
             Some(_) | None => return false,
         }
         // With the lock held, so that no other change is lost.
-        let choice = Choice::new(&self.config, Some(&self.choice.load()), &resolved);
+        let choice = Choice::new(&self.config, &self.shared, Some(&self.choice.load()), &resolved);
         self.choice.store(Arc::new(choice));
+        let _one = self.shared.decide();
+        if Arc::ptr_eq(&self.shared.in_force(), &self.config) {
+            self.follow_all();
+        }
         self.shared.queue.wake();
         true
     }

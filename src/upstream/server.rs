@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::balance::digest;
+use super::ledger::Ledger;
+use super::shared::Shared;
 use super::slots::Slots;
-use super::standing::{Breaker, Health, Standing};
+use super::standing::{Breaker, Health};
 use super::tls::Tls;
 use crate::config;
 use crate::config::ServerAddress;
@@ -15,7 +17,8 @@ use crate::config::ServerAddress;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServerId(u64);
 
-/// One server of one upstream: one address of it, where its name has several. It lives for as long as a configuration has it or a request is on its way to it.
+/// One server of one upstream: one address of it, where its name has several. It lives for as long as a configuration has it
+/// with the same connections, or a request is on its way to it; what is known of it may outlive it.
 #[derive(Debug)]
 pub struct Server {
     id: ServerId,
@@ -26,15 +29,10 @@ pub struct Server {
     resolved: Option<IpAddr>,
     /// What consistent hashing knows it by: the same in every process.
     pub(super) digest: u64,
-    pub(super) standing: Standing,
-    /// Requests on their way to it or being answered by it, where somebody wants to know.
-    pub(super) in_flight: AtomicUsize,
-    /// The connections to it, where they are counted.
+    /// What is known of it.
+    pub(super) ledger: Arc<Ledger>,
+    /// The connections to it, where they are counted: those of its ledger.
     pub(super) slots: Arc<Slots>,
-    /// What it has saved up for its turn in a round. Changed under the upstream's lock.
-    pub(super) credit: AtomicI64,
-    /// Whether it is being checked already.
-    pub(super) watched: AtomicBool,
 }
 
 impl Server {
@@ -42,8 +40,10 @@ impl Server {
         address: &ServerAddress,
         resolved: Option<IpAddr>,
         upstream: &Arc<config::Upstream>,
+        shared: &Arc<Shared>,
     ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let ledger = shared.ledger(address, resolved);
         let name = resolved.map(|ip| ip.to_string()).unwrap_or_default();
         Arc::new(Self {
             id: ServerId(NEXT.fetch_add(1, Ordering::Relaxed)),
@@ -52,11 +52,8 @@ impl Server {
             tls: Tls::of(address, upstream),
             resolved,
             digest: digest(format!("{address:?} {name}").as_bytes()),
-            standing: Standing::default(),
-            in_flight: AtomicUsize::new(0),
-            slots: Arc::default(),
-            credit: AtomicI64::new(0),
-            watched: AtomicBool::new(false),
+            slots: Arc::clone(&ledger.slots),
+            ledger,
         })
     }
 
@@ -69,13 +66,13 @@ impl Server {
     /// Requests on their way to it or being answered by it. Not counted where the upstream has one server and no limit.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.ledger.in_flight.load(Ordering::Relaxed)
     }
 
     /// What checks and requests have shown of it.
     #[must_use]
     pub fn condition(&self) -> (Health, Breaker) {
-        self.standing.look()
+        self.ledger.standing.look()
     }
 
     /// Its identity within the process.
@@ -99,7 +96,8 @@ impl Server {
         }
     }
 
-    /// The settings of the upstream that it was made for; its list of servers may have changed since.
+    /// The settings of the upstream that it was made for. What its connections do not depend on may have changed since: see
+    /// [`config::Upstream::same_connections`].
     #[must_use]
     pub fn settings(&self) -> &config::Upstream {
         &self.upstream

@@ -25,6 +25,8 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct State {
     open: usize,
+    /// The most that there may be, as the configuration in force says.
+    max: Option<usize>,
     line: VecDeque<Waiter>,
     /// Where connections may be idle.
     pools: Vec<Weak<Pool>>,
@@ -33,7 +35,7 @@ struct State {
 #[derive(Debug)]
 struct Waiter {
     pool: Weak<Pool>,
-    /// The most connections that there may be, as its configuration says.
+    /// The most connections that there may be, where the configuration in force has no limit.
     max: usize,
     tell: oneshot::Sender<Turn>,
 }
@@ -109,12 +111,26 @@ impl Slots {
         state.pools.push(Arc::downgrade(pool));
     }
 
-    /// A turn for this pool, where there are at most `max` connections. `None` where the line is full, or after too long.
+    /// From now on there may be so many, whoever asks; those who wait come in where there may be more.
+    pub(super) fn limit(self: &Arc<Self>, max: Option<usize>) {
+        let mut state = self.lock();
+        state.max = max;
+        if max.is_none() {
+            state.line.iter_mut().for_each(|waiter| waiter.max = usize::MAX);
+        }
+        let undelivered = state.admit(self);
+        // They take the lock themselves.
+        drop(state);
+        drop(undelivered);
+    }
+
+    /// A turn for this pool, where there are fewer connections than there may be: `max`, if none is in force. `None` where
+    /// the line is full, or after too long.
     pub(super) async fn turn(self: &Arc<Self>, pool: &Arc<Pool>, max: usize, caps: &Caps) -> Option<Turn> {
         let (told, pools) = {
             let mut state = self.lock();
             state.line.retain(|waiter| !waiter.tell.is_closed());
-            if state.line.is_empty() && state.open < max {
+            if state.line.is_empty() && state.open < state.max.unwrap_or(max) {
                 state.open += 1;
                 let (slots, pool) = (Arc::clone(self), Arc::downgrade(pool));
                 return Some(Turn::New(Some(Slot { slots, pool })));
@@ -176,7 +192,7 @@ impl State {
             if first.tell.is_closed() {
                 continue;
             }
-            if self.open >= first.max {
+            if self.open >= self.max.unwrap_or(first.max) {
                 self.line.push_front(first);
                 break;
             }

@@ -235,6 +235,42 @@ impl Standing {
         change
     }
 
+    /// Nobody checks it any more: what checks have shown is forgotten.
+    pub(super) fn forget_checks(&self) {
+        let mut state = self.lock();
+        state.health = Health::Up { failures: 0 };
+        self.publish(&state);
+    }
+
+    /// From now on something else is asked: failures count from none, and where it is down, one pass makes it well again.
+    /// It stays down until then: that it was asked the wrong thing does not make it well.
+    pub(super) fn ask_anew(&self, rule: &HealthChecks) {
+        let mut state = self.lock();
+        state.health = match state.health {
+            Health::Up { .. } => Health::Up { failures: 0 },
+            Health::Down { .. } => Health::Down {
+                passes: rule.passes.saturating_sub(1),
+            },
+        };
+        self.publish(&state);
+    }
+
+    /// No failure ejects it any more: those that there were are forgotten, and how long it was ejected for.
+    pub(super) fn forget_failures(&self) {
+        let mut state = self.lock();
+        state.breaker = Breaker::Closed { failures: 0 };
+        (state.ejections, state.returned) = (0, None);
+        self.publish(&state);
+    }
+
+    /// Where it is ejected, one request may try it at once.
+    pub(super) fn try_now(&self, now: Instant) {
+        let mut state = self.lock();
+        if let Breaker::Open { until } = &mut state.breaker {
+            *until = now.min(*until);
+        }
+    }
+
     /// What is known now, for those who look from outside.
     pub(super) fn look(&self) -> (Health, Breaker) {
         let state = self.lock();

@@ -6,6 +6,7 @@ mod checks;
 mod connections;
 mod dead;
 mod names;
+mod reloads;
 mod retries;
 
 use std::collections::BTreeMap;

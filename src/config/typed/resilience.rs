@@ -75,6 +75,14 @@ pub struct Caps {
     pub max_connections: Option<usize>,
 }
 
+impl Caps {
+    /// Whether connections are bounded in the same way.
+    pub(super) fn hold_connections_as(&self, other: &Self) -> bool {
+        let line = |caps: &Self| (caps.queue, caps.queue_timeout);
+        self.max_connections == other.max_connections && (self.max_connections.is_none() || line(self) == line(other))
+    }
+}
+
 /// How servers are asked whether they are well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthChecks {
@@ -94,6 +102,20 @@ pub struct HealthChecks {
     pub status: Statuses,
 }
 
+impl HealthChecks {
+    /// Whether what is asked, and what passes, is the same, however often it is asked and believed.
+    #[must_use]
+    pub fn asks_the_same_as(&self, other: &Self) -> bool {
+        let question = |rule: &Self| Self {
+            interval: Duration::ZERO,
+            passes: 0,
+            failures: 0,
+            ..rule.clone()
+        };
+        question(self) == question(other)
+    }
+}
+
 /// When a server that fails gets no requests for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ejection {
@@ -107,6 +129,14 @@ pub struct Ejection {
     pub max_time: Duration,
     /// The largest share of the servers, in percent (default 50; 0 to 100).
     pub max_share: u32,
+}
+
+impl Ejection {
+    /// Whether no server is ever ejected.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.after == 0 || self.max_share == 0
+    }
 }
 
 /// When a request is sent again.

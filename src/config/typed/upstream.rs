@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use super::{Balance, Resilience};
+use super::Resilience;
 
 /// `[upstreams.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,21 +46,19 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Whether all that a server and its connections depend on is the same, so that what was made for one serves the
-    /// other: all but the name, and which servers there are and how they are chosen from.
+    /// Whether all that the connections to a server depend on is the same, so that those made for one serve the other: all
+    /// but the name, which servers there are, how they are chosen from and judged, and how long an answer may take.
     #[must_use]
     pub fn same_connections(&self, other: &Self) -> bool {
         let bare = |upstream: &Self| Self {
             name: String::new(),
             servers: Vec::new(),
             weights: Vec::new(),
-            resilience: Resilience {
-                balance: Balance::LeastRequests,
-                ..upstream.resilience.clone()
-            },
+            response_timeout: Duration::ZERO,
+            resilience: self.resilience.clone(),
             ..upstream.clone()
         };
-        bare(self) == bare(other)
+        bare(self) == bare(other) && self.resilience.caps.hold_connections_as(&other.resilience.caps)
     }
 }
 
@@ -95,7 +93,7 @@ pub struct ClientCertificate {
 }
 
 /// One server of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerAddress {
     /// `http://host:port`, `https://host:port` or `h2://host:port`
     Remote {
@@ -111,7 +109,7 @@ pub enum ServerAddress {
 }
 
 /// What a server speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP/1.1.
     Http,

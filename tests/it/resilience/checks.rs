@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{metrics, reasons, route_to};
 use crate::support::{DEADLINE, Reply, TestGateway, Upstream, eventually, when};
 
-const CHECKS: &str = "health.path = \"/healthz?deep\"\nhealth.interval = \"30ms\"\nhealth.host = \"check.example\"\n";
+pub(super) const CHECKS: &str =
+    "health.path = \"/healthz?deep\"\nhealth.interval = \"30ms\"\nhealth.host = \"check.example\"\n";
 
 /// A server whose checks pass while the switch is on.
-async fn switched() -> (Upstream, Arc<AtomicBool>) {
+pub(super) async fn switched() -> (Upstream, Arc<AtomicBool>) {
     let well = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&well);
     let server = Upstream::start(move |seen| match seen.target.as_str() {
