@@ -196,21 +196,43 @@ async fn requests_from_before_a_reload_count_for_the_limit_after_it() {
 }
 
 #[tokio::test]
+async fn connections_from_before_a_reload_count_for_the_limit_after_it() {
+    let servers = [stalling().await];
+    let with = |settings: &str| route_to(&[servers[0].url()], &format!("queue = 0\n{settings}\n"));
+    let mut gateway = TestGateway::start(&with("max_connections = 1")).await;
+    let _stalled = stall(&gateway).await;
+    in_flight(&servers, 1).await;
+    for settings in ["response_timeout = \"30s\"", "connect_timeout = \"3s\""] {
+        let settings = format!("max_connections = 1\n{settings}");
+        gateway.reload(&with(&settings)).await.unwrap();
+        assert_eq!(gateway.get("/up", None).await.0, 503, "{settings}");
+    }
+    gateway.reload(&with("max_connections = 2")).await.unwrap();
+    assert_eq!(gateway.get("/up", None).await.0, 200);
+}
+
+#[tokio::test]
 async fn who_waits_gets_a_place_that_another_configuration_makes() {
     let servers = [stalling().await];
     let with = |settings: &str| {
         let settings = format!("queue = 1\nqueue_timeout = \"1h\"\n{settings}\n");
         route_to(&[servers[0].url()], &settings)
     };
-    let mut gateway = TestGateway::start(&with("max_requests = 1")).await;
-    for (at, more) in ["max_requests = 2", ""].into_iter().enumerate() {
-        gateway.reload(&with("max_requests = 1")).await.unwrap();
+    let mut gateway = TestGateway::start(&with("")).await;
+    let cases = [
+        ("max_requests = 1", "max_requests = 2"),
+        ("max_requests = 1", ""),
+        ("max_connections = 1", "max_connections = 2"),
+        ("max_connections = 1", ""),
+    ];
+    for (at, (few, more)) in cases.into_iter().enumerate() {
+        gateway.reload(&with(few)).await.unwrap();
         let stalled = stall(&gateway).await;
         in_flight(&servers, at + 1).await;
         let waiting = ask_beside(&gateway);
         has(&gateway, 2.0).await;
         gateway.reload(&with(more)).await.unwrap();
-        assert_eq!(waiting.await.unwrap(), 200, "{more}");
+        assert_eq!(waiting.await.unwrap(), 200, "{few}, {more}");
         drop(stalled);
         has(&gateway, 0.0).await;
     }
