@@ -87,8 +87,18 @@ async fn only_a_switch_of_the_upstream_s_grants_a_tunnel() {
 }
 
 #[tokio::test]
-async fn an_answer_to_another_key_than_ours_is_502() {
-    let echo = Echo::answering(|_| granted("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")).await;
+async fn an_answer_to_another_key_than_ours_or_to_none_is_502() {
+    let wrong: [fn(&str) -> String; 2] = [
+        |_| granted("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+        |head| granted(head).replace("Sec-WebSocket-Accept", "X"),
+    ];
+    for answer in wrong {
+        answered_to_a_key_of_ours_is_502(answer).await;
+    }
+}
+
+async fn answered_to_a_key_of_ours_is_502(answer: fn(&str) -> String) {
+    let echo = Echo::answering(answer).await;
     let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{}", echo.routes(""))).await;
     let user = Account::sign_up(&gateway).await;
     let (authority, bearer) = (gateway.address.to_string(), user.bearer());

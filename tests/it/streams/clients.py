@@ -3,6 +3,7 @@
 
 serve: prints its port; sends back each message, and the user that it was told of to whoever sends "who".
 talk PORT TOKEN: talks through the gateway at PORT, prints "ready", and then the code and reason with which it was closed.
+unanswered PORT TOKEN: opens through the gateway at PORT what the server never answers the key of, and prints "not taken".
 """
 import asyncio, os, sys
 import websockets
@@ -48,4 +49,14 @@ async def talk(port, token):
             print(closed.rcvd.code, closed.rcvd.reason, flush=True)
 
 
-asyncio.run(upstream() if sys.argv[1] == "serve" else talk(*sys.argv[2:]))
+async def unanswered(port, token):
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with connect(f"ws://127.0.0.1:{port}/ws", proxy=None, additional_headers=headers):
+            print("taken", flush=True)
+    except websockets.InvalidHeader as invalid:
+        assert invalid.name == "Sec-WebSocket-Accept", invalid
+        print("not taken", flush=True)
+
+
+asyncio.run({"serve": upstream, "talk": talk, "unanswered": unanswered}[sys.argv[1]](*sys.argv[2:]))

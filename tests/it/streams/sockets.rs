@@ -169,7 +169,8 @@ impl Socket {
         self.seen.split_off(at.expect("it was opened") + 5)
     }
 
-    fn text(&self) -> String {
+    /// All that came, the head included.
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.seen).into_owned()
     }
 }

@@ -1,5 +1,6 @@
 //! Upgrades: which are relayed, how, and what follows one that is not.
 
+use super::clients::Talker;
 use super::sockets::{Echo, KEY, Socket, granted, handshake, refusal};
 use super::support::contains;
 use crate::support::{Account, Conversation, TestGateway, exchange};
@@ -96,9 +97,10 @@ async fn a_connection_goes_on_after_an_upgrade_that_was_not_granted() {
 
 #[tokio::test]
 async fn a_101_that_is_no_answer_to_the_handshake_is_502() {
-    let wrong: [fn(&str) -> String; 5] = [
+    let wrong: [fn(&str) -> String; 6] = [
         |head| granted(head).replace("Accept: ", "Accept: x"),
-        |head| granted(head).replace("Sec-WebSocket-Accept", "X"),
+        |head| granted(head).replace("Accept: ", "Accept: \r\nX: "),
+        |head| granted(head).replace("\r\n\r\n", "\r\nSec-WebSocket-Accept: x\r\n\r\n"),
         |head| granted(head).replace("Upgrade: websocket", "Upgrade: h2c"),
         |head| granted(head).replace("Upgrade: websocket\r\n", ""),
         |head| granted(head).replace("Connection: Upgrade\r\n", ""),
@@ -114,6 +116,29 @@ async fn a_101_that_is_no_answer_to_the_handshake_is_502() {
         let plain = gateway.fill(plain, &user.token);
         assert_eq!(refusal(&gateway, &plain).await, (502, "upstream_invalid".to_owned()));
     }
+}
+
+#[tokio::test]
+async fn a_switch_without_an_answer_to_the_key_is_the_client_s_to_judge() {
+    let echo = Echo::answering(|head| {
+        let kept = granted(head);
+        let lines = kept.split_inclusive("\r\n");
+        lines.filter(|line| !line.contains("Accept")).collect::<String>() + "hello"
+    })
+    .await;
+    let gateway = TestGateway::start(&echo.routes("")).await;
+    let user = Account::sign_up(&gateway).await;
+    let mut socket = Socket::open(&gateway, "/ws", &user.token).await;
+    assert!(
+        !socket.text().to_ascii_lowercase().contains("accept"),
+        "none is made up"
+    );
+    socket.echoes("there and back").await;
+    let head = echo.heads().remove(0).to_ascii_lowercase();
+    assert!(head.contains(&format!("\r\nx-auth-user-id: {}\r\n", user.id)), "{head}");
+    // An independent client does judge.
+    let mut python = Talker::python(&["unanswered", &gateway.address.port().to_string(), &user.token]);
+    assert_eq!(python.line().await, "not taken");
 }
 
 #[tokio::test]
