@@ -63,4 +63,6 @@ mod tls;
 #[cfg(test)]
 mod torture;
 #[cfg(test)]
+mod upstream_faults;
+#[cfg(test)]
 mod upstream_protocols;

@@ -8,6 +8,7 @@ pub(crate) mod dns;
 pub(crate) mod gateway;
 pub(crate) mod idp;
 pub(crate) mod mariadb;
+pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod redis;
