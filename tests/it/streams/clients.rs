@@ -7,6 +7,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::sockets::Echo;
 use super::support::Events;
+use crate::support::nginx::Nginx;
 use crate::support::tools::{installed, program, root};
 use crate::support::{Account, TestGateway, within};
 
@@ -61,9 +62,27 @@ async fn a_websocket_client_and_server_talk_until_the_logout() {
 
 #[tokio::test]
 async fn curl_sees_each_event_before_the_next_is_sent_and_the_end_with_the_logout() {
+    let events = Events::start().await;
+    each_event_is_seen(&events, &events.url).await;
+}
+
+#[tokio::test]
+async fn curl_sees_each_event_of_an_application_behind_nginx_and_the_end_with_the_logout() {
+    let events = Events::start().await;
+    // As its own documentation has it for such streams; what nginx makes of the answer is not what the application sent.
+    let proxy = format!(
+        "proxy_pass {}; proxy_http_version 1.1; proxy_buffering off;",
+        events.url
+    );
+    let nginx = Nginx::start(&format!("location / {{ {proxy} proxy_set_header Connection \"\"; }}")).await;
+    each_event_is_seen(&events, &format!("http://{}", nginx.address)).await;
+}
+
+/// By curl, through a gateway in front of this server, over HTTP/1.1 and HTTP/2.
+async fn each_event_is_seen(events: &Events, server: &str) {
+    let routes = events.routes().replace(&events.url, server);
     for version in ["--http1.1", "--http2-prior-knowledge"] {
-        let events = Events::start().await;
-        let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{}", events.routes())).await;
+        let gateway = TestGateway::start(&format!("[server]\nh2c = true\n{routes}")).await;
         let user = Account::sign_up(&gateway).await;
         let mut curl = program("curl");
         curl.args(["-sN", "-w", "exit %{exitcode}\\n", version, "-H"]);
@@ -87,6 +106,7 @@ async fn curl_sees_each_event_before_the_next_is_sent_and_the_end_with_the_logou
             ["exit 18", "exit 92", "exit 56"].contains(&end.as_str()),
             "{version}: {end}"
         );
+        events.until_open(0).await;
     }
 }
 
