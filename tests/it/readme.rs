@@ -1,6 +1,7 @@
 //! What the README says of keys, codes and endpoints is what the code has.
 
 use std::fs;
+use std::path::Path;
 
 use doorward::config::{reference, reference_markdown};
 use doorward::problem::Code;
@@ -49,4 +50,31 @@ fn every_endpoint_has_a_row() {
             assert!(readme.contains(&row), "no row {row}");
         }
     }
+}
+
+#[test]
+fn every_test_that_is_named_is_there() {
+    let readme = readme();
+    let table = readme.split("\n| fault | promise | test |\n").nth(1).unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|')).skip(1);
+    let named: Vec<&str> = rows
+        .flat_map(|row| row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 10, "{named:?}");
+    let sources = sources(&root().join("tests/it"));
+    for name in named {
+        assert!(sources.contains(&format!("fn {name}()")), "no test {name}");
+    }
+}
+
+/// All the tests' sources, one after the other.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
+            Some(_) | None => String::new(),
+        })
+        .collect()
 }
