@@ -29,7 +29,7 @@ impl Nginx {
             "daemon off; master_process off; pid {at}/pid; error_log {at}/errors;\n\
              events {{ worker_connections 512; }}\n\
              http {{ access_log {at}/served; keepalive_requests 1000000; sendfile off;\n{}\
-             limit_req_zone $server_port zone=paced:1m rate=400r/s; limit_req_log_level info;\n\
+             limit_req_zone $server_port zone=paced:1m rate=30r/s; limit_req_log_level info;\n\
              server {{ listen {address}; root {at}/files;\n{locations}\n}} }}",
             temporary.concat(),
         );

@@ -35,19 +35,9 @@ async fn haproxy(dir: &Path, address: SocketAddr, number: u32, before: Option<&m
 
 #[tokio::test]
 async fn while_haproxy_is_reloaded_no_get_fails() {
-    is_reloaded("").await;
-}
-
-#[tokio::test]
-async fn while_haproxy_is_reloaded_no_get_fails_that_makes_a_connection_of_its_own() {
-    // What is in the queue of a socket that closes is reset.
-    is_reloaded("pool_max_idle = 0").await;
-}
-
-async fn is_reloaded(settings: &str) {
     let (dir, address) = (tempfile::tempdir().unwrap(), free_address());
     let mut running = haproxy(dir.path(), address, 0, None).await;
-    let gateway = TestGateway::start(&route_to(&[address], settings)).await;
+    let gateway = TestGateway::start(&route_to(&[address], "")).await;
     let answered_by = async |number: u32| {
         eventually(DEADLINE, "it answers", || async {
             when(gateway.get("/x", None).await == (200, number.to_string()))
