@@ -29,6 +29,7 @@ mod revoke_token;
 mod sessions;
 mod signup;
 mod user;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -102,6 +103,7 @@ pub fn router(state: AuthState) -> axum::Router {
         .layer(Extension(Arc::new(docs::Documents::new(
             &prefix,
             !state.config.clients.is_empty(),
+            state.config.auth.verify,
         ))))
         .with_state(state)
 }

@@ -26,9 +26,9 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// Describes the endpoints below `auth_path`, with or without those for other services.
-    pub(super) fn new(auth_path: &str, with_clients: bool) -> Self {
-        let openapi = super::openapi::document(auth_path, with_clients)
+    /// Describes the endpoints below `auth_path`, with or without those for other services and for other proxies.
+    pub(super) fn new(auth_path: &str, with_clients: bool, with_verify: bool) -> Self {
+        let openapi = super::openapi::document(auth_path, with_clients, with_verify)
             .to_json()
             .unwrap_or_default();
         let page = PAGE.replace("/*STYLE*/", STYLE).replace("/*SCRIPT*/", SCRIPT);
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_nothing_of_another_server() {
-        let page = Documents::new("/auth", true).page;
+        let page = Documents::new("/auth", true, true).page;
         let page = std::str::from_utf8(&page).unwrap();
         for outside in ["http://", "https://", "src=", "@import", "url(", "//cdn"] {
             assert!(!page.contains(outside), "{outside}");
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_policy_knows_the_script_and_the_style_as_they_are_in_the_page() {
-        let page = Documents::new("/auth", true).page;
+        let page = Documents::new("/auth", true, true).page;
         let page = std::str::from_utf8(&page).unwrap();
         let inside = |tag: &str| {
             let from = page.find(&format!("<{tag}>")).unwrap() + tag.len() + 2;

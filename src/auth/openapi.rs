@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::endpoints::{self, Endpoint};
-use super::{answer, introspect, jwks, login, metadata, password, ping, refresh, sessions, signup, user};
+use super::{answer, introspect, jwks, login, metadata, password, ping, refresh, sessions, signup, user, verify};
 use crate::problem::{FieldError, ProblemBody};
 
 /// How a problem is named among the schemas.
@@ -43,6 +43,7 @@ const CLIENT: &str = "client";
         (name = "session", description = "Begin, continue and end sessions."),
         (name = "user", description = "The caller's own account."),
         (name = "client", description = "For other services, which authenticate as one of `[[clients]]`."),
+        (name = "proxy", description = "For the proxies in `server.trusted_proxies`, which forward requests themselves."),
         (name = "metadata", description = "What others need to verify tokens."),
         (name = "service", description = "About the endpoints themselves."),
     ),
@@ -52,11 +53,11 @@ struct Frame;
 /// The document, with every endpoint below `auth_path` that a configuration may bring.
 #[must_use]
 pub fn openapi(auth_path: &str) -> openapi::OpenApi {
-    document(auth_path, true)
+    document(auth_path, true, true)
 }
 
-/// The document, with or without the endpoints for other services.
-pub(super) fn document(auth_path: &str, with_clients: bool) -> openapi::OpenApi {
+/// The document, with or without the endpoints for other services, and the one for other proxies.
+pub(super) fn document(auth_path: &str, with_clients: bool, with_verify: bool) -> openapi::OpenApi {
     let mut document = Frame::openapi();
     let components = document.components.get_or_insert_default();
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
@@ -70,13 +71,15 @@ pub(super) fn document(auth_path: &str, with_clients: bool) -> openapi::OpenApi 
             .to_owned(),
     );
     components.add_security_scheme(CLIENT, SecurityScheme::Http(basic));
-    for endpoint in endpoints::all(true, with_clients) {
-        let Endpoint {
-            method,
-            path,
-            mut operation,
-            route: _,
-        } = endpoint;
+    let routed = endpoints::all(true, with_clients).into_iter().map(
+        |Endpoint {
+             method,
+             path,
+             operation,
+             route: _,
+         }| (method, path, operation),
+    );
+    for (method, path, mut operation) in routed.chain(with_verify.then(verify::described)) {
         complete(&mut operation);
         let item = PathItem::new(documented(&method), operation);
         let path = format!("{auth_path}{path}");
@@ -271,6 +274,22 @@ mod tests {
             let too_large = operation["responses"]["413"]["description"].as_str().unwrap();
             assert!(too_large.contains(&limit), "{path}");
         }
+    }
+
+    #[test]
+    fn what_other_proxies_ask_is_there_where_they_may_ask() {
+        let operation = &document()["paths"]["/auth/verify"]["get"];
+        let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
+        assert_eq!(
+            statuses,
+            ["200", "400", "401", "403", "404", "405", "429", "500", "503"]
+        );
+        let parameters = operation["parameters"].as_array().unwrap();
+        assert!(parameters.iter().all(|parameter| parameter["in"] == "header"));
+        // With a token or without: the route decides.
+        assert_eq!(operation["security"], serde_json::json!([{}, {"bearer": []}]));
+        let without = serde_json::to_value(super::document("/auth", true, false)).unwrap();
+        assert!(without["paths"]["/auth/verify"].is_null());
     }
 
     #[test]

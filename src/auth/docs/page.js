@@ -79,12 +79,13 @@ function remember(body) {
 async function send(operation, form, output, button) {
   let url = operation.path;
   const query = new URLSearchParams();
+  const options = { method: operation.method.toUpperCase(), headers: {}, cache: "no-store", credentials: "omit", redirect: "manual" };
   for (const field of form.querySelectorAll("[data-in]")) {
     if (field.dataset.in === "path") url = url.replace("{" + field.name + "}", encodeURIComponent(field.value));
+    else if (field.value && field.dataset.in === "header") options.headers[field.name] = field.value;
     else if (field.value) query.set(field.name, field.value);
   }
   if (query.size) url += "?" + query;
-  const options = { method: operation.method.toUpperCase(), headers: {}, cache: "no-store", credentials: "omit", redirect: "manual" };
   if (operation.guarded && tokenField.value) options.headers.Authorization = "Bearer " + tokenField.value.trim();
   const area = form.querySelector("textarea");
   button.disabled = true;

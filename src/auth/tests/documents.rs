@@ -58,6 +58,13 @@ async fn the_document_and_the_router_hold_the_same_endpoints() {
     }
 }
 
+#[tokio::test]
+async fn what_other_proxies_ask_is_documented_where_it_is_answered() {
+    let app = App::start_with(|config| config.auth.verify = true).await;
+    let document = app.bare("GET", "/auth/openapi.json").await.json();
+    assert!(document["paths"]["/auth/verify"]["get"].is_object());
+}
+
 /// The endpoints as the interface was agreed on, written once more by hand: nothing goes missing by accident.
 fn the_table() -> BTreeSet<(String, String)> {
     [
