@@ -3,6 +3,7 @@
 mod readiness;
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,9 +53,14 @@ pub async fn serve(
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
             tokio::select! {
-                _ = builder.serve_connection(TokioIo::new(stream), service) => {}
-                () = stopped(&mut stop) => {}
+                _ = connection.as_mut() => {}
+                () = stopped(&mut stop) => {
+                    // What is being answered is answered.
+                    connection.as_mut().graceful_shutdown();
+                    let _ = tokio::time::timeout(HEAD_TIMEOUT, connection).await;
+                }
             }
         });
     }

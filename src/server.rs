@@ -116,6 +116,13 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+impl StartError {
+    /// That this address could not be bound.
+    fn bind(address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Bind { address, source }
+    }
+}
+
 /// What a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
@@ -151,7 +158,7 @@ enum Phase {
 
 /// How long connections on which nothing is under way may stay when the gateway stops.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// The same where another process serves already, so that nobody waits for the end of this one.
+/// The same where another process serves already, or may, so that nobody waits for the end of this one.
 const LAST_REQUEST_TAKEN_OVER: Duration = Duration::from_secs(5);
 
 /// Waits until the gateway does more or other than serve. Gives how long connections on which nothing is under way may stay.
@@ -204,7 +211,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
     let doors = listeners.prepare(&config, &mut inherited)?;
     let private = config.admin.listen;
     let private = private
-        .map(|wanted| private::Bound::new(wanted, &mut inherited))
+        .map(|wanted| private::Bound::new(wanted, &config.server, &mut inherited))
         .transpose()?;
     if let Some(address) = inherited.rest().filter(|_| inherited.is_kept()) {
         return Err(StartError::Unexpected(address));
@@ -262,7 +269,9 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         );
         running.orders.push(orders);
     }
-    running.private = private.map(|bound| bound.serve(&readiness, running.gateway.metrics()));
+    let private = private.map(private::Bound::listen).transpose()?;
+    doors.listen()?;
+    running.private = private.map(|open| open.serve(&readiness, running.gateway.metrics()));
     running.listeners.make(doors, &running.orders);
     running.offer_for_takeover()?;
     if let Some(predecessor) = predecessor {
@@ -291,19 +300,26 @@ impl Running {
     }
 
     /// Stops: readiness says so at once, listeners close, requests in flight have `server.drain` to finish, the rest is cut
-    /// off. Connections on which nothing is under way may bring one more request for a moment (half of `server.drain`, and at
-    /// most 1 s, or 5 s where another process has taken over); its answer, as all from now on, tells the client that it is the
+    /// off. With `server.reuse_port` another gateway may listen beside this one: the private listener goes with the others,
+    /// and each closes when everybody who is connecting has been let in. Connections on which nothing is under way may bring one more request for a moment (half of `server.drain`, and at
+    /// most 1 s, or 5 s where another process serves or may serve); its answer, as all from now on, tells the client that it is the
     /// last. Returns whether all requests finished.
     pub async fn drain(self) -> bool {
-        self.readiness.drain();
         let taken = self.offer.as_ref().map(Offer::taken).unwrap_or_default();
         drop(self.offer);
         let mut private = self.private;
         if let Some(private) = private.take_if(|private| taken.contains(&private.address())) {
             private.stop().await;
         }
-        self.listeners.leave(&taken, &self.orders);
-        let idle = if taken.is_empty() {
+        let beside = self.config.server.reuse_port;
+        // Asked at the address that both have, this one would speak for the other, which is ready.
+        let leaving = private.take_if(|private| beside && !private.is_kept());
+        let leaving = leaving.map(|private| tokio::spawn(private.close()));
+        if leaving.is_none() {
+            self.readiness.drain();
+        }
+        self.listeners.leave(&taken, beside, &self.orders);
+        let idle = if taken.is_empty() && !beside {
             LAST_REQUEST
         } else {
             LAST_REQUEST_TAKEN_OVER
@@ -330,6 +346,9 @@ impl Running {
         drop(self.fetching);
         if let Some(private) = private {
             private.stop().await;
+        }
+        if let Some(leaving) = leaving {
+            let _ = leaving.await;
         }
         for task in self.background {
             let _ = task.await;

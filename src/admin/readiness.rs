@@ -41,6 +41,8 @@ pub(super) struct Report {
     pub(super) ready: bool,
     /// Why not, or what is not as it should be; empty when all is well.
     reasons: Vec<String>,
+    /// The number of the process that answers: another one may listen beside it.
+    process: u32,
     config: InForce,
 }
 
@@ -136,6 +138,7 @@ impl Readiness {
         Report {
             ready,
             reasons,
+            process: std::process::id(),
             config: InForce {
                 generation: in_force.generation,
                 loaded_at: in_force.loaded_at.to_string(),

@@ -19,7 +19,7 @@ use crate::upstream::Pools;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long clients that are half-way through the handshake may take to finish it when a listener closes and another may
 /// take its place: a round trip, by and large.
-const GRACE: Duration = Duration::from_millis(300);
+pub(super) const GRACE: Duration = Duration::from_millis(300);
 
 /// How a listener ends. One that is told nothing closes at once.
 #[derive(Clone, Copy, Debug)]
@@ -80,9 +80,7 @@ impl Accept {
     /// later, finds whoever listens then.
     async fn close(&self, grace: Duration) {
         let listener = SockRef::from(&self.listener);
-        if let Err(error) = listener.attach_filter(&NO_NEW_HANDSHAKE) {
-            tracing::debug!(%error, "a listener that closes can't be kept from beginning handshakes");
-        }
+        begin_no_handshake(&listener);
         if !grace.is_zero() {
             // It never ends by itself.
             let _ = tokio::time::timeout(grace, self.accept_all()).await;
@@ -121,6 +119,13 @@ impl Accept {
             served.await;
             drop((seat, alive));
         });
+    }
+}
+
+/// Has the kernel drop what would begin a connection to the listener, and let those that have begun go on.
+pub(super) fn begin_no_handshake(listener: &SockRef<'_>) {
+    if let Err(error) = listener.attach_filter(&NO_NEW_HANDSHAKE) {
+        tracing::debug!(%error, "a listener that closes can't be kept from beginning handshakes");
     }
 }
 

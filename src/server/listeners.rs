@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::bind::{self, Beside};
 use super::handover::Sockets;
 use super::inherit::Inherited;
 use super::worker::Order;
-use super::{Door, StartError, bind};
-use crate::config::Config;
+use super::{Door, StartError};
+use crate::config::{Config, Server};
 
 /// What is listened on.
 #[derive(Debug, Default)]
@@ -66,11 +67,8 @@ impl Listeners {
                 Place::Stays(open.id)
             } else {
                 change.next += 1;
-                let new = self.bind(change.next, door, wanted, config.server.workers, inherited);
-                new.map_err(|source| StartError::Bind {
-                    address: wanted,
-                    source,
-                })?
+                let new = self.bind(change.next, door, wanted, &config.server, inherited);
+                new.map_err(StartError::bind(wanted))?
             };
             change.places.push(place);
         }
@@ -82,17 +80,22 @@ impl Listeners {
         id: u64,
         door: Door,
         wanted: SocketAddr,
-        workers: usize,
+        config: &Server,
         inherited: &mut Inherited,
     ) -> io::Result<Place> {
         let mut sockets = inherited.take(wanted)?;
         let kept = !sockets.is_empty() && inherited.is_kept();
         let is_ours = self.open.iter().any(|open| bind::overlap(open.address, wanted));
         if sockets.is_empty() {
-            sockets = bind::bind(wanted, workers, is_ours)?;
+            let beside = match (config.reuse_port, is_ours) {
+                (true, _) => Beside::Others,
+                (false, true) => Beside::Ourselves,
+                (false, false) => Beside::Nobody,
+            };
+            sockets = bind::bind(wanted, config.workers, beside)?;
         }
         let address = sockets.first().map_or(Ok(wanted), TcpListener::local_addr)?;
-        let per_worker = share(&sockets, workers)?;
+        let per_worker = share(&sockets, config.workers)?;
         let listener = Listener {
             id,
             door,
@@ -131,12 +134,15 @@ impl Listeners {
         self.next = change.next;
     }
 
-    /// Leaves to others what others go on with: those who keep sockets of ours, and whoever serves these addresses. The
-    /// workers close the rest when they are told to stop.
-    pub(super) fn leave(self, taken: &[SocketAddr], workers: &[UnboundedSender<Order>]) {
+    /// Leaves to others what others go on with: those who keep sockets of ours, and whoever serves these addresses. Where
+    /// others listen `beside` us, whoever is connecting to us is still served. The workers close the rest when they are
+    /// told to stop.
+    pub(super) fn leave(self, taken: &[SocketAddr], beside: bool, workers: &[UnboundedSender<Order>]) {
         for listener in self.open {
             if listener.kept || taken.contains(&listener.address) {
                 listener.end(Order::Leave, workers);
+            } else if beside {
+                listener.end(Order::Close, workers);
             }
         }
     }
@@ -166,6 +172,17 @@ impl Listener {
 }
 
 impl Change {
+    /// Has those take connections that did not yet: the last of what can fail.
+    pub(super) fn listen(&self) -> Result<(), StartError> {
+        for place in &self.places {
+            match place {
+                Place::Stays(_) => {}
+                Place::New(new, _) => bind::listen(&new.sockets).map_err(StartError::bind(new.address))?,
+            }
+        }
+        Ok(())
+    }
+
     fn keeps(&self, wanted: u64) -> bool {
         self.places.iter().any(|place| match place {
             Place::Stays(id) => *id == wanted,
@@ -203,7 +220,7 @@ mod tests {
     #[test]
     fn each_worker_has_a_socket_and_each_socket_a_worker() {
         for (sockets, workers, expected) in [(1, 3, vec![1, 1, 1]), (3, 3, vec![1, 1, 1]), (5, 2, vec![3, 2])] {
-            let sockets = bind::bind("127.0.0.1:0".parse().unwrap(), sockets, false).unwrap();
+            let sockets = bind::bind("127.0.0.1:0".parse().unwrap(), sockets, Beside::Nobody).unwrap();
             let shared = share(&sockets, workers).unwrap();
             let counts: Vec<usize> = shared.iter().map(Vec::len).collect();
             assert_eq!(counts, expected);

@@ -4,13 +4,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::accept::{GRACE, begin_no_handshake};
+use super::bind::{self, Beside};
 use super::handover::Sockets;
 use super::inherit::Inherited;
 use crate::admin::{self, Readiness};
+use crate::config::Server;
 use crate::metrics::Metrics;
 
 /// The private listener and the task that serves it. Dropping it stops it.
@@ -24,45 +28,64 @@ pub(super) struct Private {
     task: JoinHandle<()>,
 }
 
-/// Bound, and not yet served.
+/// Bound, and not yet listening where others may listen beside it.
 #[derive(Debug)]
 pub(super) struct Bound {
     address: SocketAddr,
-    socket: Sockets,
+    socket: TcpListener,
     kept: bool,
+}
+
+/// Listening, and not yet served.
+#[derive(Debug)]
+pub(super) struct Open {
+    bound: Bound,
     listener: tokio::net::TcpListener,
 }
 
 impl Bound {
-    pub(super) fn new(wanted: SocketAddr, inherited: &mut Inherited) -> Result<Self, StartError> {
+    pub(super) fn new(wanted: SocketAddr, config: &Server, inherited: &mut Inherited) -> Result<Self, StartError> {
+        let beside = if config.reuse_port {
+            Beside::Others
+        } else {
+            Beside::Nobody
+        };
+        let of = |socket: TcpListener, kept| {
+            Ok(Self {
+                address: socket.local_addr()?,
+                socket,
+                kept,
+            })
+        };
         let bound = inherited.take(wanted).and_then(|mut sockets| match sockets.pop() {
-            Some(socket) => Self::of(socket, inherited.is_kept()),
-            None => TcpListener::bind(wanted).and_then(|socket| Self::of(socket, false)),
+            Some(socket) => of(socket, inherited.is_kept()),
+            None => bind::bind_private(wanted, beside).and_then(|mut sockets| match sockets.pop() {
+                Some(socket) => of(socket, false),
+                None => Err(io::ErrorKind::AddrNotAvailable.into()),
+            }),
         });
-        bound.map_err(|source| StartError::Bind {
-            address: wanted,
-            source,
-        })
+        bound.map_err(StartError::bind(wanted))
     }
 
-    fn of(socket: TcpListener, kept: bool) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self {
-            address: socket.local_addr()?,
-            listener: tokio::net::TcpListener::from_std(socket.try_clone()?)?,
-            socket: Arc::new(vec![socket]),
-            kept,
-        })
+    /// Has it take connections: the last of what can fail.
+    pub(super) fn listen(self) -> Result<Open, StartError> {
+        let listener = bind::listen(std::slice::from_ref(&self.socket))
+            .and_then(|()| self.socket.try_clone())
+            .and_then(tokio::net::TcpListener::from_std);
+        let listener = listener.map_err(StartError::bind(self.address))?;
+        Ok(Open { bound: self, listener })
     }
+}
 
+impl Open {
     /// Serves from now on.
     pub(super) fn serve(self, readiness: &Arc<Readiness>, metrics: &Arc<Metrics>) -> Private {
         let (stop, stopped) = watch::channel(false);
         let (readiness, metrics) = (Arc::clone(readiness), Arc::clone(metrics));
         Private {
-            address: self.address,
-            socket: self.socket,
-            kept: self.kept,
+            address: self.bound.address,
+            socket: Arc::new(vec![self.bound.socket]),
+            kept: self.bound.kept,
             stop,
             task: tokio::spawn(admin::serve(self.listener, readiness, metrics, stopped)),
         }
@@ -73,6 +96,11 @@ impl Private {
     /// Where it is.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether somebody else keeps it open when this process is gone.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.kept
     }
 
     /// The socket, for a process that takes over.
@@ -87,5 +115,14 @@ impl Private {
         stop.send_replace(true);
         // A task that panicked has nothing left to stop.
         let _ = task.await;
+    }
+
+    /// The same where others listen beside it: whoever is connecting is still served.
+    pub(super) async fn close(self) {
+        for socket in self.socket.iter() {
+            begin_no_handshake(&SockRef::from(socket));
+        }
+        tokio::time::sleep(GRACE).await;
+        self.stop().await;
     }
 }

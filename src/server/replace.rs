@@ -65,12 +65,14 @@ impl Running {
         let private_moves = self.config.admin.listen != config.admin.listen;
         let private = config.admin.listen.filter(|_| private_moves);
         let private = private
-            .map(|wanted| private::Bound::new(wanted, &mut Inherited::default()))
+            .map(|wanted| private::Bound::new(wanted, &config.server, &mut Inherited::default()))
             .transpose()?;
         let tls = self.rooms.tls.load(&config.tls).map_err(StartError::from)?;
         let rooms = self.rooms.renewed(&self.config, &config, self.clock.now()).await?;
         let snapshot = rooms.snapshot(&config, &self.clock, Some(&self.gateway.snapshot()));
         let snapshot = snapshot.map_err(StartError::from)?;
+        let private = private.map(private::Bound::listen).transpose()?;
+        doors.listen()?;
         // From here on nothing fails and nothing waits.
         self.rooms.tls.install(tls);
         self.gateway.replace(snapshot);
@@ -80,7 +82,7 @@ impl Running {
             .follow(Arc::clone(&rooms.tokens), Arc::clone(&rooms.issuers));
         self.listeners.make(doors, &self.orders);
         if private_moves {
-            self.private = private.map(|bound| bound.serve(&self.readiness, self.gateway.metrics()));
+            self.private = private.map(|open| open.serve(&self.readiness, self.gateway.metrics()));
         }
         self.offer_sockets();
         self.rooms = rooms;

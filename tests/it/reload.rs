@@ -4,6 +4,7 @@ mod database;
 mod handover;
 mod listeners;
 mod load;
+mod overlap;
 mod parts;
 mod refused;
 mod supervised;

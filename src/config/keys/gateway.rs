@@ -37,6 +37,12 @@ pub(super) static SERVER: &[Key] = &[
         "Where this gateway offers its listening sockets to the one of the same user that is started to take over, which finds them there.",
     ),
     key(
+        "server.reuse_port",
+        Bool,
+        Value("false"),
+        "Whether another gateway of the same user may listen beside this one, on all listeners and `admin.listen`: an upgrade by overlap. Without it, a second one is refused the addresses.",
+    ),
+    key(
         "server.watch",
         Duration(ms(10), HOUR),
         Unset,

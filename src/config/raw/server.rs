@@ -13,6 +13,7 @@ pub(in crate::config) struct Server {
     #[serde(deserialize_with = "units::duration")]
     pub(in crate::config) drain: Duration,
     pub(in crate::config) handover: Option<String>,
+    pub(in crate::config) reuse_port: bool,
     #[serde(default, deserialize_with = "units::optional_duration")]
     pub(in crate::config) watch: Option<Duration>,
     #[serde(deserialize_with = "units::size")]

@@ -22,6 +22,8 @@ pub struct Server {
     pub drain: Duration,
     /// The Unix socket at which the listening sockets are offered to the process that takes over; `None`: they are not.
     pub handover: Option<PathBuf>,
+    /// Whether another gateway of the same user may listen beside this one, on all listeners (default: no).
+    pub reuse_port: bool,
     /// How often the configuration and the files that it names are looked at (10 ms to 1 h); `None`: they are not.
     pub watch: Option<Duration>,
     /// The largest request head, in bytes (default 64 KiB; 1 KiB to 1 MiB).

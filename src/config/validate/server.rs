@@ -34,6 +34,7 @@ pub(super) fn server(raw: &raw::Server, tls: &raw::Tls, check: &mut Check<'_>) -
         drain: raw.drain,
         watch: raw.watch,
         handover: raw.handover.as_ref().map(|path| check.path("server.handover", path)),
+        reuse_port: raw.reuse_port,
         max_header_bytes: usize::try_from(raw.max_header_bytes).ok()?,
         max_headers: raw.max_headers,
         max_target_bytes: usize::try_from(max_target_bytes).ok()?,

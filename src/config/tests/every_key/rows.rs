@@ -44,6 +44,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row("server.drain", "\"2s\"", "drain: 2s", DURATION),
     row("server.watch", "\"2s\"", "watch: Some(2s)", DURATION),
+    row("server.reuse_port", "true", "reuse_port: true", BOOL),
     row("server.handover", "\"h\"", "handover: Some(\"/base/h\")", TEXT),
     row(
         "server.max_header_bytes",
