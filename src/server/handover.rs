@@ -38,6 +38,8 @@ const WORD: u64 = 64 * 1024;
 const SOCKET: u8 = b's';
 /// What comes after the last one.
 const END: u8 = b'e';
+/// What comes in place of sockets where another process is about to take over, or has.
+const BUSY: u8 = b'b';
 
 /// The sockets of one listener.
 pub(super) type Sockets = Arc<Vec<TcpListener>>;
@@ -109,12 +111,14 @@ impl Drop for Offer {
     }
 }
 
-/// Answers those who want to take over.
+/// Answers those who want to take over, of whom one at a time may: two that were given the sockets would both serve, and only
+/// one of them be relieved by the next.
 async fn answer(
     listener: tokio::net::UnixListener,
     sockets: Arc<Mutex<Vec<Sockets>>>,
     told: watch::Sender<Option<Vec<SocketAddr>>>,
 ) {
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -125,13 +129,22 @@ async fn answer(
             }
         };
         let (sockets, told) = (Arc::clone(&sockets), told.clone());
+        let turn = Arc::clone(&turn).try_lock_owned().ok();
         tokio::task::spawn_blocking(move || {
             let stream = stream
                 .into_std()
                 .and_then(|stream| stream.set_nonblocking(false).map(|()| stream));
-            match stream.and_then(|stream| hand_over(&stream, &sockets)) {
+            let turn = turn.filter(|_| told.borrow().is_none());
+            let handed = stream.and_then(|stream| match turn {
+                Some(_) => hand_over(&stream, &sockets),
+                None => refuse(&stream),
+            });
+            match handed {
                 Ok(addresses) => drop(told.send_replace(Some(addresses))),
-                Err(error) => tracing::warn!(%error, "a process wanted to take over and did not"),
+                Err(error) => {
+                    drop(turn);
+                    tracing::warn!(%error, "a process wanted to take over and did not");
+                }
             }
         });
     }
@@ -160,6 +173,17 @@ fn hand_over(stream: &UnixStream, sockets: &Mutex<Vec<Sockets>>) -> io::Result<V
     };
     let parse = |text: &str| text.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
     addresses.split_whitespace().map(parse).collect()
+}
+
+/// Sends word that it is another's turn.
+fn refuse(stream: &UnixStream) -> io::Result<Vec<SocketAddr>> {
+    check_peer(stream)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    send(stream, BUSY, None)?;
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "another one is taking over",
+    ))
 }
 
 fn send(stream: &UnixStream, what: u8, socket: Option<BorrowedFd<'_>>) -> io::Result<()> {
@@ -220,6 +244,10 @@ fn receive(stream: &UnixStream) -> io::Result<Option<TcpListener>> {
     match (received.bytes, what, socket) {
         (1, [SOCKET], Some(socket)) => Ok(Some(socket.into())),
         (1, [END], None) => Ok(None),
+        (1, [BUSY], None) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another process is taking over; when it serves, it can be taken over from in turn",
+        )),
         _ => Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
             "no whole set of sockets came",

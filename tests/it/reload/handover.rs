@@ -123,6 +123,44 @@ async fn one_that_does_not_come_up_changes_nothing() {
 }
 
 #[tokio::test]
+async fn while_one_process_takes_over_another_is_refused() {
+    let upstream = Upstream::echo().await;
+    let mut process = Process::serve(&with_handover(&upstream)).await;
+    let path = process.config_file().with_file_name("handover.sock");
+    // One that asks for the sockets and takes its time to serve.
+    let slow = tokio::net::UnixStream::connect(path).await.unwrap();
+    eventually(DEADLINE, "it has its turn", || async {
+        when(process.log().contains("another process takes over"))
+    })
+    .await;
+    let mut second = process.beside("second");
+    assert!(!second.ended().await.success());
+    let why = second.log();
+    assert!(
+        why.contains("handover.sock can't be used") && why.contains("another process is taking over"),
+        "{why}"
+    );
+    let mut conversation = Conversation::open(process.address).await;
+    conversation.send(ASK).await;
+    assert_eq!(conversation.answer().await.status, 200);
+    // It does not come up: the next one has its turn.
+    drop(slow);
+    eventually(DEADLINE, "the turn is given back", || async {
+        when(
+            process
+                .log()
+                .matches("a process wanted to take over and did not")
+                .count()
+                == 2,
+        )
+    })
+    .await;
+    let next = process.beside("next");
+    assert!(process.ended().await.success(), "{}", process.log());
+    assert_eq!(next.ready().await["ready"], true);
+}
+
+#[tokio::test]
 async fn without_handover_a_second_process_is_refused_the_address() {
     let upstream = Upstream::echo().await;
     let process = Process::serve(&usual_routes(&upstream)).await;
