@@ -32,6 +32,8 @@ use failure::Failure;
 use globals::Globals;
 use output::UntilClosed;
 
+use crate::log;
+
 /// Version and commit, as `--version` prints them.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(Failure::Usage(error.to_string())),
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::from));
+    log::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

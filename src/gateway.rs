@@ -2,6 +2,7 @@
 //!
 //! [`Snapshot`] is all that a request needs; it is loaded once per request, so that a reload swaps everything at once.
 
+mod access;
 mod body;
 mod departure;
 mod gone;

@@ -133,6 +133,17 @@ fn system_now() -> Timestamp {
     Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Microseconds since 1970 by the clock of the machine, for what is told to people. Nothing decides by it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the wall clock"
+)]
+#[must_use]
+pub fn wall_micros() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// The monotonic clock, for measuring durations.
 #[expect(
     clippy::disallowed_methods,

@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 use super::failure::Failure;
 use crate::config::{Log, LogFormat};
+use crate::log::{self, Shape, Way};
 
 /// How log lines are written in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,29 +43,37 @@ pub(super) fn parse_filter(filter: &str) -> Result<EnvFilter, String> {
     })
 }
 
-/// Starts logging for the rest of the process.
+/// Starts logging for the rest of the process. What it says before it ends is written by [`crate::log::flush`].
 pub(super) fn start(config: &Log) -> Result<Style, Failure> {
     let style = style(config.format);
-    install(style, parse_filter(&config.filter).map_err(Failure::Setting)?);
+    let filter = parse_filter(&config.filter).map_err(Failure::Setting)?;
+    if install(style, filter) {
+        settle(style, &config.filter);
+        log::flush_on_panic();
+        if let Err(error) = log::write_behind() {
+            tracing::warn!(%error, "each line of the log is written by itself");
+        }
+    }
     Ok(style)
 }
 
 /// Starts logging of warnings alone, as text: for commands that end by themselves.
 pub(super) fn start_quiet() {
     let Style::Text { ansi } = style(LogFormat::Auto) else {
-        return install(Style::Text { ansi: false }, EnvFilter::new("warn"));
+        install(Style::Text { ansi: false }, EnvFilter::new("warn"));
+        return;
     };
     install(Style::Text { ansi }, EnvFilter::new("warn"));
 }
 
-fn install(style: Style, filter: EnvFilter) {
+/// Whether that was done: if not, somebody started logging before us, which then goes on.
+fn install(style: Style, filter: EnvFilter) -> bool {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(log::sink())
         // By default a line that can't be written is reported with `eprintln!`, which panics when that can't be either.
         .log_internal_errors(false);
-    // An error means that somebody started logging before us, which then goes on.
-    let _ = match style {
+    let installed = match style {
         Style::Text { ansi } => builder.with_ansi(ansi).try_init(),
         Style::Json => builder
             .json()
@@ -72,6 +82,20 @@ fn install(style: Style, filter: EnvFilter) {
             .with_span_list(false)
             .try_init(),
     };
+    installed.is_ok()
+}
+
+/// Decides what becomes of requests' lines, once: a filter holds until the process ends.
+fn settle(style: Style, filter: &str) {
+    let wanted = tracing::event_enabled!(target: "doorward::access", Level::INFO);
+    log::settle(match style {
+        // Whether such a line is wanted depends on the line, or on what surrounds it.
+        _ if filter.contains('[') => Way::Tracing,
+        Style::Text { .. } | Style::Json if !wanted => Way::Off,
+        Style::Text { ansi: true } => Way::Tracing,
+        Style::Text { ansi: false } => Way::Ours(Shape::Text),
+        Style::Json => Way::Ours(Shape::Json),
+    });
 }
 
 #[cfg(test)]

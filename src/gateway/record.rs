@@ -1,8 +1,6 @@
-//! [`Record`]: what is told of a request when its answer has ended: a log line and metrics. No query string, no token, no
-//! address of a person is in either.
+//! [`Record`]: what is told of a request when its answer has ended: a log line and metrics.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +9,15 @@ use std::time::Instant;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
+use super::access::Access;
 use super::body::Progress;
 use super::{NO_ROUTE, text};
-use crate::id::Principal;
 use crate::limiter::Place;
 use crate::metrics::Metrics;
 use crate::problem::Code;
 use crate::proxy::{Caller, Trace, Traffic, TunnelEnd};
 use crate::rules::trace_context::trace_id;
+use crate::time::monotonic;
 use crate::upstream::UpstreamError;
 
 /// One request, told of when dropped.
@@ -200,47 +199,6 @@ impl Record {
     }
 }
 
-/// A path without what may be a person's address or a token: a segment with an at sign, or as long as no name is.
-struct Masked<'a>(&'a str);
-
-impl fmt::Display for Masked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let private = |segment: &str| segment.len() > 64 || segment.contains('@') || segment.contains("%40");
-        if !private(self.0) {
-            // The usual path, shorter than one such segment.
-            return f.write_str(self.0);
-        }
-        for (index, segment) in self.0.split('/').enumerate() {
-            if index > 0 {
-                f.write_str("/")?;
-            }
-            f.write_str(if private(segment) { "…" } else { segment })?;
-        }
-        Ok(())
-    }
-}
-
-/// A principal without what may be a person's address, which some issuers call people by, and without blanks and quotes: in a
-/// log of text, what follows them would look like another field.
-struct Named<'a>(&'a Principal);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Principal::Foreign { issuer, subject } if subject.as_str().contains('@') => write!(f, "{issuer}:…"),
-            Principal::Foreign { issuer, subject } => {
-                write!(f, "{issuer}:")?;
-                subject.as_str().chars().try_for_each(|c| match c {
-                    '"' | '%' => write!(f, "%{:02X}", u32::from(c)),
-                    c if c.is_whitespace() => f.write_str("%20"),
-                    c => f.write_char(c),
-                })
-            }
-            Principal::User(id) => id.fmt(f),
-        }
-    }
-}
-
 /// An error and its causes in one line.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
@@ -254,7 +212,8 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let took = self.started.elapsed();
+        let now = monotonic();
+        let took = now.saturating_duration_since(self.started);
         self.metrics.in_flight.dec();
         if self.traffic.is_some() {
             self.metrics.tunnels.dec();
@@ -268,54 +227,23 @@ impl Drop for Record {
                 let traffic = self.traffic.as_ref();
                 traffic.map_or(0, |traffic| count(traffic).load(Ordering::Relaxed))
             };
-            let bytes_in = bytes_in + passed(|traffic| &traffic.received);
-            tracing::info!(
-                target: "doorward::access",
-                method = self.method.as_str(),
-                path = %Masked(self.uri.path()),
-                route = label,
-                status = self.status.as_u16(),
-                code = self.code.map(Code::as_str),
-                ms = (took.as_secs_f64() * 1e6).round() / 1e3,
-                bytes_in,
-                bytes_out = self.sent + passed(|traffic| &traffic.sent),
-                complete = self.end == End::Whole,
-                client = %self.client,
-                user = self.trace.identity.as_ref().map(|identity| tracing::field::display(Named(&identity.principal))),
-                upstream = self.upstream.as_deref(),
-                request_id = text(&self.request_id),
-                trace_id = self.span.as_ref().map(trace_id),
-                "request"
-            );
+            let access = Access {
+                method: self.method.as_str(),
+                path: self.uri.path(),
+                route: label,
+                status: self.status.as_u16(),
+                code: self.code.map(Code::as_str),
+                took,
+                bytes_in: bytes_in + passed(|traffic| &traffic.received),
+                bytes_out: self.sent + passed(|traffic| &traffic.sent),
+                complete: self.end == End::Whole,
+                client: self.client,
+                user: self.trace.identity.as_ref().map(|identity| &identity.principal),
+                upstream: self.upstream.as_deref(),
+                request_id: text(&self.request_id),
+                trace_id: self.span.as_ref().map(trace_id),
+            };
+            access.log(now);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_is_logged_without_an_address() {
-        let foreign = |subject: &str| Principal::Foreign {
-            issuer: "corp".parse().unwrap(),
-            subject: subject.parse().unwrap(),
-        };
-        assert_eq!(Named(&foreign("auth0|5f7c")).to_string(), "corp:auth0|5f7c");
-        assert_eq!(Named(&foreign("ann@example.com")).to_string(), "corp:…");
-        let told = Named(&foreign("x user=self client=\"::1\"")).to_string();
-        assert_eq!(
-            told, "corp:x%20user=self%20client=%22::1%22",
-            "one field, whatever the subject"
-        );
-    }
-
-    #[test]
-    fn a_path_is_logged_without_addresses_and_tokens() {
-        assert_eq!(Masked("/orders/7").to_string(), "/orders/7");
-        assert_eq!(Masked("/users/ann@example.com/x").to_string(), "/users/…/x");
-        assert_eq!(Masked("/users/ann%40example.com").to_string(), "/users/…");
-        assert_eq!(Masked(&format!("/reset/{}", "a".repeat(65))).to_string(), "/reset/…");
-        assert_eq!(Masked(&"/abc".repeat(30)).to_string(), "/abc".repeat(30));
     }
 }

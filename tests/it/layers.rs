@@ -28,6 +28,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("limiter", 2, &["redis"]),
     ("redis", 2, &[]),
     ("tls", 2, &[]),
+    ("log", 2, &[]),
     // L1, rules: a configuration is made of rules, and rules know of no configuration. Problems name themselves.
     ("config", 1, &["rules", "problem"]),
     ("rules", 1, &["problem"]),

@@ -1,0 +1,253 @@
+//! [`Sink`]: gathers lines and writes many at once.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::mem;
+use std::os::fd::AsFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::Duration;
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How long a line may wait for others at the most.
+pub const DELAY: Duration = Duration::from_millis(50);
+/// How much waits at the most, in bytes: beyond it, whoever logs waits until it is written.
+const FULL: usize = 1 << 20;
+/// With so many bytes waiting, they are written without waiting for more.
+const ENOUGH: usize = 128 << 10;
+/// What a pipe takes as one, however many write to it (`PIPE_BUF` of Linux): during a takeover, two processes do.
+const AS_ONE: usize = 4096;
+/// How often what can take no more at the moment is tried again, a millisecond apart.
+const TRIES: u32 = 1000;
+
+/// Where lines are gathered, and where to.
+#[derive(Debug)]
+pub struct Sink {
+    waiting: Mutex<Waiting>,
+    /// Locked before `waiting`, so that what was logged first is written first.
+    out: Mutex<Out>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Whether a thread writes them.
+    behind: bool,
+    /// Whether that thread waits for a first line.
+    idle: bool,
+}
+
+struct Out {
+    to: Box<dyn Write + Send>,
+    /// The most to write at once, in bytes, if not one line is more.
+    most: usize,
+    /// What is being written; empty between.
+    lines: Vec<u8>,
+    /// Whether what was written last is the beginning of a line, since its rest could not be.
+    torn: bool,
+}
+
+impl std::fmt::Debug for Out {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Out").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+impl Sink {
+    /// Writes to standard error.
+    pub(super) fn to_stderr() -> Self {
+        let stderr = io::stderr();
+        let is_file = stderr
+            .as_fd()
+            .try_clone_to_owned()
+            .and_then(|fd| File::from(fd).metadata())
+            .is_ok_and(|file| file.is_file());
+        Self::new(Box::new(stderr), if is_file { FULL } else { AS_ONE })
+    }
+
+    fn new(to: Box<dyn Write + Send>, most: usize) -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                lines: Vec::new(),
+                behind: false,
+                idle: false,
+            }),
+            out: Mutex::new(Out {
+                to,
+                most,
+                lines: Vec::new(),
+                torn: false,
+            }),
+            wake: Condvar::new(),
+        }
+    }
+
+    pub(super) fn write_behind(&'static self) -> Result<(), io::Error> {
+        let thread = thread::Builder::new().name("doorward-log".to_owned());
+        let _detached = thread.spawn(|| self.write_on())?;
+        locked(&self.waiting).behind = true;
+        Ok(())
+    }
+
+    /// Writes what comes, for ever.
+    fn write_on(&self) {
+        loop {
+            let mut waiting = locked(&self.waiting);
+            while waiting.lines.is_empty() {
+                waiting.idle = true;
+                waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            waiting.idle = false;
+            let more = |waiting: &mut Waiting| waiting.lines.len() < ENOUGH;
+            drop(self.wake.wait_timeout_while(waiting, DELAY, more));
+            self.flush();
+        }
+    }
+
+    /// Takes one line, or several, each with its end.
+    pub(super) fn append(&self, line: &[u8], at_once: bool) {
+        loop {
+            let mut waiting = locked(&self.waiting);
+            let before = waiting.lines.len();
+            if before == 0 || before + line.len() <= FULL {
+                waiting.lines.extend_from_slice(line);
+                let at_once = at_once || !waiting.behind;
+                let enough = before < ENOUGH && waiting.lines.len() >= ENOUGH;
+                let wake = !at_once && (mem::replace(&mut waiting.idle, false) || enough);
+                drop(waiting);
+                if at_once {
+                    self.flush();
+                } else if wake {
+                    self.wake.notify_one();
+                }
+                return;
+            }
+            drop(waiting);
+            self.flush();
+        }
+    }
+
+    /// Writes what is waiting.
+    pub(super) fn flush(&self) {
+        self.write(locked(&self.out));
+    }
+
+    /// Writes what is waiting, if nobody is writing.
+    pub(super) fn try_flush(&self) {
+        match self.out.try_lock() {
+            Ok(out) => self.try_write(out),
+            Err(TryLockError::Poisoned(out)) => self.try_write(out.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+
+    fn try_write(&self, mut out: MutexGuard<'_, Out>) {
+        let Ok(mut waiting) = self.waiting.try_lock() else {
+            return;
+        };
+        mem::swap(&mut waiting.lines, &mut out.lines);
+        drop(waiting);
+        out.write();
+    }
+
+    fn write(&self, mut out: MutexGuard<'_, Out>) {
+        mem::swap(&mut locked(&self.waiting).lines, &mut out.lines);
+        out.write();
+    }
+}
+
+impl Out {
+    /// Writes its lines. What can't be written is lost: there is nobody to tell.
+    fn write(&mut self) {
+        let lines = mem::take(&mut self.lines);
+        let mut rest = &lines[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(cut(rest, self.most));
+            if self.torn && self.all(b"\n") == 1 {
+                self.torn = false;
+            }
+            let written = if self.torn { 0 } else { self.all(now) };
+            self.torn |= written > 0 && written < now.len() && now[written - 1] != b'\n';
+            rest = later;
+        }
+        self.lines = lines;
+        self.lines.clear();
+        // One very long line is no reason to keep as much for ever.
+        self.lines.shrink_to(FULL);
+    }
+
+    /// Writes all of it, and gives how much of it could be.
+    fn all(&mut self, bytes: &[u8]) -> usize {
+        let (mut written, mut tries) = (0, 0);
+        while written < bytes.len() {
+            match self.to.write(&bytes[written..]) {
+                Ok(0) => break,
+                Ok(more) => written += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A pipe that another process has asked not to block.
+                Err(error) if error.kind() == ErrorKind::WouldBlock && tries < TRIES => {
+                    tries += 1;
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) => break,
+            }
+        }
+        written
+    }
+}
+
+/// How much to write at once: as many whole lines as `most` allows, or one that is longer.
+fn cut(lines: &[u8], most: usize) -> usize {
+    if lines.len() <= most {
+        return lines.len();
+    }
+    let whole = memchr::memrchr(b'\n', &lines[..most]).or_else(|| memchr::memchr(b'\n', lines));
+    whole.map_or(lines.len(), |end| end + 1)
+}
+
+/// Nothing that is done under these locks leaves anything half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The lines of `tracing`, each given in one piece.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    sink: &'a Sink,
+    at_once: bool,
+}
+
+impl Write for Lines<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.sink.append(line, self.at_once);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for &'static Sink {
+    type Writer = Lines<'a>;
+
+    fn make_writer(&'a self) -> Lines<'a> {
+        Lines {
+            sink: self,
+            at_once: true,
+        }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Lines<'a> {
+        Lines {
+            sink: self,
+            at_once: *meta.level() <= Level::WARN,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
