@@ -19,7 +19,7 @@ const FULL: usize = 1 << 20;
 const ENOUGH: usize = 128 << 10;
 /// What a pipe takes as one, however many write to it (`PIPE_BUF` of Linux): during a takeover, two processes do.
 const AS_ONE: usize = 4096;
-/// How often what can take no more at the moment is tried again, a millisecond apart.
+/// How often what can take no more at the moment is tried again, a millisecond apart, for all that is written at once.
 const TRIES: u32 = 1000;
 
 /// Where lines are gathered, and where to.
@@ -163,13 +163,13 @@ impl Out {
     /// Writes its lines. What can't be written is lost: there is nobody to tell.
     fn write(&mut self) {
         let lines = mem::take(&mut self.lines);
-        let mut rest = &lines[..];
+        let (mut rest, mut tries) = (&lines[..], TRIES);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(cut(rest, self.most));
-            if self.torn && self.all(b"\n") == 1 {
+            if self.torn && self.all(b"\n", &mut tries) == 1 {
                 self.torn = false;
             }
-            let written = if self.torn { 0 } else { self.all(now) };
+            let written = if self.torn { 0 } else { self.all(now, &mut tries) };
             self.torn |= written > 0 && written < now.len() && now[written - 1] != b'\n';
             rest = later;
         }
@@ -180,16 +180,16 @@ impl Out {
     }
 
     /// Writes all of it, and gives how much of it could be.
-    fn all(&mut self, bytes: &[u8]) -> usize {
-        let (mut written, mut tries) = (0, 0);
+    fn all(&mut self, bytes: &[u8], tries: &mut u32) -> usize {
+        let mut written = 0;
         while written < bytes.len() {
             match self.to.write(&bytes[written..]) {
                 Ok(0) => break,
                 Ok(more) => written += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A pipe that another process has asked not to block.
-                Err(error) if error.kind() == ErrorKind::WouldBlock && tries < TRIES => {
-                    tries += 1;
+                Err(error) if error.kind() == ErrorKind::WouldBlock && *tries > 0 => {
+                    *tries -= 1;
                     thread::sleep(Duration::from_millis(1));
                 }
                 Err(_) => break,

@@ -1,6 +1,8 @@
 //! Behaviour, over real sockets and real databases. `tools/test` installs what these need.
 
 #[cfg(test)]
+mod access_log;
+#[cfg(test)]
 mod admin;
 #[cfg(test)]
 mod cli;
