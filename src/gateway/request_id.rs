@@ -1,9 +1,21 @@
 //! Request ids: kept when a client sends a good one, made otherwise.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use uuid::Uuid;
+
+/// How long an id is.
+const LENGTH: usize = 29;
+/// So many are made at once, in one piece of memory, which is kept for as long as one of them is.
+const AT_ONCE: u64 = 32;
+
+thread_local! {
+    /// Ids that were made and not used yet, and whose they are.
+    static MADE: RefCell<(u64, Bytes)> = const { RefCell::new((0, Bytes::new())) };
+}
 
 /// Makes ids that are unique across gateways: 64 random bits of this process and a count.
 #[derive(Debug)]
@@ -29,11 +41,28 @@ impl RequestIds {
     }
 
     fn make(&self) -> HeaderValue {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let mut text = *b"0000000000000000-000000000000";
-        hex(&mut text[..16], self.process);
-        hex(&mut text[17..], count);
-        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("none"))
+        let next = |made: &mut (u64, Bytes)| {
+            if made.0 != self.process || made.1.is_empty() {
+                *made = (self.process, self.make_many());
+            }
+            made.1.split_to(LENGTH)
+        };
+        // A thread that is ending keeps none.
+        let id = MADE.try_with(|made| next(&mut made.borrow_mut()));
+        let id = id.unwrap_or_else(|_| next(&mut (self.process, Bytes::new())));
+        HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
+    }
+
+    fn make_many(&self) -> Bytes {
+        let first = self.count.fetch_add(AT_ONCE, Ordering::Relaxed);
+        let mut ids = BytesMut::new();
+        for count in first..first + AT_ONCE {
+            let mut text = *b"0000000000000000-000000000000";
+            hex(&mut text[..16], self.process);
+            hex(&mut text[17..], count);
+            ids.extend_from_slice(&text);
+        }
+        ids.freeze()
     }
 }
 
@@ -53,6 +82,8 @@ fn is_plain(id: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -69,8 +100,13 @@ mod tests {
     #[test]
     fn made_ids_differ_within_and_between_gateways() {
         let (one, two) = (RequestIds::new(), RequestIds::new());
-        let made = [one.make(), one.make(), two.make()];
-        assert!(made.iter().all(|id| is_plain(id.as_bytes())));
-        assert!(made[0] != made[1] && made[0] != made[2]);
+        let mut made: Vec<_> = (0..100).flat_map(|_| [one.make(), one.make(), two.make()]).collect();
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| (0..100).map(|_| one.make()).collect::<Vec<_>>());
+            made.extend(others.join().unwrap());
+        });
+        assert!(made.iter().all(|id| is_plain(id.as_bytes()) && id.len() == LENGTH));
+        let different: HashSet<_> = made.iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(different.len(), made.len());
     }
 }
