@@ -10,6 +10,7 @@ mod owned;
 mod record;
 mod redirect;
 mod request_id;
+mod routes;
 mod verify;
 
 use std::net::IpAddr;
@@ -38,19 +39,17 @@ use crate::proxy::{
 use crate::rules::cors::{Cors, preflight_for};
 use crate::rules::headers::client_address;
 use crate::rules::path::RequestPath;
-use crate::rules::route::{HostPattern, Rule};
 use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, monotonic};
 use crate::tls::Challenges;
 use crate::token::Tokens;
-use crate::upstream::{Pools, Upstream, UpstreamError, Upstreams};
+use crate::upstream::{Pools, UpstreamError, Upstreams};
 use record::Record;
 use request_id::RequestIds;
+use routes::{Called, Routes};
 use verify::Verify;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// How requests that no route took are labelled.
-const NO_ROUTE: &str = "none";
 
 /// All that a request needs, of one configuration.
 #[derive(Debug)]
@@ -65,8 +64,7 @@ pub struct Snapshot {
     /// Where other proxies ask, if they may.
     verify: Option<Verify>,
     upstreams: Arc<Upstreams>,
-    /// What metrics and logs call each route.
-    labels: Vec<Arc<str>>,
+    routes: Routes,
     trusted: Vec<IpNet>,
     log_access: bool,
     /// `Strict-Transport-Security` of answers over TLS.
@@ -125,7 +123,7 @@ impl Snapshot {
             limiter,
             verify: Verify::new(config),
             upstreams,
-            labels: config.routes.iter().map(|route| label(&route.rule)).collect(),
+            routes: Routes::new(config),
             trusted: config.server.trusted_proxies.clone(),
             log_access: config.log.access,
             hsts: config.tls.hsts.clone(),
@@ -137,9 +135,7 @@ impl Snapshot {
             challenges: None,
         })
     }
-}
 
-impl Snapshot {
     /// Answers an authority that asks without TLS whether a name is ours (RFC 8555, section 8.3).
     #[must_use]
     pub fn with_challenges(mut self, challenges: Option<Arc<Challenges>>) -> Self {
@@ -152,9 +148,8 @@ impl Gateway {
     /// A gateway that begins with this snapshot. What goes on in the background for its upstreams runs on the runtime that
     /// this is called on, until the snapshot is gone.
     #[must_use]
-    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, clock: Clock) -> Self {
-        snapshot.upstreams.begin(snapshot.proxy.identity_headers());
-        snapshot.limiter.count_alone(metrics.limits_alone.clone());
+    pub fn new(mut snapshot: Snapshot, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        snapshot.begin(&metrics);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             metrics,
@@ -171,9 +166,8 @@ impl Gateway {
 
     /// Handles by this the requests that come from now on; those in flight finish as they began. What was counted of routes
     /// and upstreams that are gone is forgotten. What goes on in the background runs as with [`Gateway::new`].
-    pub fn replace(&self, snapshot: Snapshot) {
-        snapshot.limiter.count_alone(self.metrics.limits_alone.clone());
-        snapshot.upstreams.begin(snapshot.proxy.identity_headers());
+    pub fn replace(&self, mut snapshot: Snapshot) {
+        snapshot.begin(&self.metrics);
         let next = Arc::new(snapshot);
         let before = self.snapshot.swap(Arc::clone(&next));
         gone::forget(&self.metrics, &before, &next);
@@ -278,6 +272,16 @@ impl Gateway {
 }
 
 impl Snapshot {
+    /// Puts it in force; has what is counted of requests counted here.
+    fn begin(&mut self, metrics: &Metrics) {
+        self.upstreams.begin(self.proxy.identity_headers());
+        self.limiter.count_alone(metrics.limits_alone.clone());
+        self.routes.count_in(metrics);
+        if let Some(verify) = &mut self.verify {
+            verify.count_in(metrics);
+        }
+    }
+
     async fn dispatch<'a>(
         &'a self,
         parts: Parts,
@@ -299,11 +303,11 @@ impl Snapshot {
         if let Some(challenges) = &self.challenges
             && let Some(answer) = challenges.http01(uri.path())
         {
-            record.label(Some(Arc::from("acme")));
+            record.called(Called::Other(Arc::from("acme")));
             return Ok(Response::new(body::Kind::whole(answer.into())));
         }
         if caller.peer.redirects {
-            record.label(Some(Arc::from("redirect")));
+            record.called(Called::Other(Arc::from("redirect")));
             return redirect::to_https(&target, &uri, self.redirect_port);
         }
         if self.cors {
@@ -313,7 +317,7 @@ impl Snapshot {
             if let Some(verify) = self.verify.as_ref().filter(|verify| verify.is_at(target.path())) {
                 return self.verify(verify, parts, place, record).await;
             }
-            record.label(Some(self.owned.label(target.path())));
+            record.called(Called::Other(self.owned.label(target.path())));
             let preflight = self.auth_cors.is_some() && preflight_for(&parts.method, &parts.headers).is_some();
             departure.of_endpoint(self.auth_cors.as_ref(), self.security_headers, preflight);
             if preflight {
@@ -348,12 +352,15 @@ impl Snapshot {
             pools,
         };
         let answer = self.proxy.handle(parts, incoming, &exchange, &mut trace).await;
-        record.label(trace.route.and_then(|route| self.labels.get(route)).cloned());
+        if let Some(called) = trace.route.and_then(|route| self.routes.get(route)) {
+            record.called(called);
+        }
         if let Some(edge) = trace.route.and_then(|route| self.proxy.edge(route)) {
             departure.of_route(edge, trace.preflight);
         }
         let upstream = trace.upstream.and_then(|index| self.upstreams.get(index));
-        record.traced(trace, upstream.map(Upstream::name));
+        let name = trace.upstream.and_then(|index| self.routes.upstream(index));
+        record.traced(trace, name);
         match answer {
             Ok(response) => Ok(response.map(body::Kind::Proxied)),
             Err(refused) => {
@@ -382,14 +389,6 @@ fn no_content() -> Response<body::Kind> {
     let mut response = Response::new(body::Kind::whole(bytes::Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
-}
-
-/// What metrics and logs call a route: its host, if it asks for one, and its path as written.
-fn label(rule: &Rule) -> Arc<str> {
-    match &rule.host {
-        HostPattern::Any => rule.path.to_string().into(),
-        host @ (HostPattern::Exact(_) | HostPattern::Subdomains(_)) => format!("{host}{}", rule.path).into(),
-    }
 }
 
 /// The request id as text, for log lines.

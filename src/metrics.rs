@@ -2,7 +2,9 @@
 //!
 //! Labels hold nothing that a client chooses: routes by their template, methods and codes from fixed sets.
 
+mod durations;
 mod refused;
+mod routes;
 mod tls;
 mod upstreams;
 
@@ -15,24 +17,21 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use refused::RefusedConnection;
+pub use routes::RouteMetrics;
 pub use tls::TlsMetrics;
 pub use upstreams::Upstreams;
 
 use crate::problem::Code;
-
-/// Upper bounds of the duration histogram, in seconds.
-const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+use routes::Routes;
 
 /// All metrics of one gateway.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Histogram>,
+    routes: Routes,
     problems: Family<ProblemLabels, Counter>,
     upstream_errors: Family<UpstreamLabels, Counter>,
     exchanges_ended: Family<ProblemLabels, Counter>,
@@ -75,18 +74,6 @@ pub struct Metrics {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: String,
-    method: MethodLabel,
-    status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProblemLabels {
     code: CodeLabel,
 }
@@ -112,34 +99,12 @@ struct ReloadLabels {
     result: &'static str,
 }
 
-/// The methods that have labels of their own.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// The label of all others.
-const OTHER: &str = "other";
-
-/// A method out of the registered ones; any other is `other`, so that clients can't make labels.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct MethodLabel(&'static str);
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct CodeLabel(Code);
-
-impl EncodeLabelValue for MethodLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        self.0.encode(encoder)
-    }
-}
 
 impl EncodeLabelValue for CodeLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
         self.0.as_str().encode(encoder)
-    }
-}
-
-impl From<&Method> for MethodLabel {
-    fn from(method: &Method) -> Self {
-        let known = METHODS.into_iter().find(|known| *known == method.as_str());
-        Self(known.unwrap_or(OTHER))
     }
 }
 
@@ -155,8 +120,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("doorward"),
-            requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            routes: Routes::default(),
             problems: Family::default(),
             upstream_errors: Family::default(),
             exchanges_ended: Family::default(),
@@ -183,9 +147,7 @@ impl Metrics {
         };
         let registry = &mut metrics.registry;
         metrics.tls.register(registry);
-        registry.register("requests", "Requests answered", metrics.requests.clone());
-        let help = "From the request's head to the end of its answer";
-        registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.durations.clone());
+        metrics.routes.register(registry);
         let help = "Errors that the gateway answered itself";
         registry.register("problems", help, metrics.problems.clone());
         let help = "Requests that an upstream did not answer";
@@ -278,40 +240,20 @@ impl Metrics {
         self.config_reloads.get_or_create_owned(&ReloadLabels { result })
     }
 
-    /// Notes a request that was answered. `route` is the route's template, never the path.
-    pub fn answered(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
-        let labels = RequestLabels {
-            route: route.to_owned(),
-            method: method.into(),
-            status: status.as_u16(),
-        };
-        self.requests.get_or_create(&labels).inc();
-        self.durations
-            .get_or_create(&RouteLabels {
-                route: route.to_owned(),
-            })
-            .observe(took.as_secs_f64());
+    /// Where the requests of a route are counted: `route` is its template, never a path.
+    #[must_use]
+    pub fn route(&self, route: &str) -> RouteMetrics {
+        self.routes.route(route)
     }
 
-    /// Forgets what was counted of a route that is gone. What is still in flight on it counts from nought.
+    /// Notes a request that was answered, where its route is not at hand.
+    pub fn answered(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+        self.routes.answered(route, method, status, took);
+    }
+
+    /// Forgets what was counted of a route that is gone. What is still in flight on it is not told any more.
     pub fn forget_route(&self, route: &str) {
-        let route = route.to_owned();
-        let mut labels = RouteLabels { route };
-        if !self.durations.remove(&labels) {
-            return;
-        }
-        for method in METHODS.into_iter().chain([OTHER]).map(MethodLabel) {
-            let mut request = RequestLabels {
-                route: labels.route,
-                method,
-                status: 0,
-            };
-            for status in 100..=999 {
-                request.status = status;
-                self.requests.remove(&request);
-            }
-            labels.route = request.route;
-        }
+        self.routes.forget(route);
     }
 
     /// Forgets what was counted of an upstream that is gone.

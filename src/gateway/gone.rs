@@ -8,9 +8,9 @@ use crate::upstream::Upstream;
 
 /// Forgets what `next` has no more.
 pub(super) fn forget(metrics: &Metrics, before: &Snapshot, next: &Snapshot) {
-    let stay: HashSet<&str> = next.labels.iter().map(AsRef::as_ref).collect();
-    for label in &before.labels {
-        if !stay.contains(label.as_ref()) {
+    let stay: HashSet<&str> = next.routes.labels().collect();
+    for label in before.routes.labels() {
+        if !stay.contains(label) {
             metrics.forget_route(label);
         }
     }

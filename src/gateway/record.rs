@@ -11,7 +11,8 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::access::Access;
 use super::body::Progress;
-use super::{NO_ROUTE, text};
+use super::routes::{Called, NO_ROUTE};
+use super::text;
 use crate::limiter::Place;
 use crate::metrics::Metrics;
 use crate::problem::Code;
@@ -35,9 +36,9 @@ pub(super) struct Record {
     has_body: bool,
     /// How far the body of a request to one of our own endpoints has been read.
     own_body: Option<Arc<Progress>>,
-    label: Option<Arc<str>>,
+    called: Called,
     trace: Trace,
-    upstream: Option<Box<str>>,
+    upstream: Option<Arc<str>>,
     status: StatusCode,
     code: Option<Code>,
     sent: u64,
@@ -79,7 +80,7 @@ impl Record {
             log,
             has_body,
             own_body: None,
-            label: None,
+            called: Called::Nothing,
             trace: Trace::default(),
             upstream: None,
             // What stands here if the client hangs up before there is an answer (nginx's 499 has no name in the standard).
@@ -91,8 +92,9 @@ impl Record {
         }
     }
 
-    pub(super) fn label(&mut self, label: Option<Arc<str>>) {
-        self.label = label;
+    /// What takes the request.
+    pub(super) fn called(&mut self, called: Called) {
+        self.called = called;
     }
 
     /// The request is part of the trace that this `traceparent` names.
@@ -100,9 +102,9 @@ impl Record {
         self.span = span;
     }
 
-    pub(super) fn traced(&mut self, trace: Trace, upstream: Option<&str>) {
+    pub(super) fn traced(&mut self, trace: Trace, upstream: Option<Arc<str>>) {
         self.trace = trace;
-        self.upstream = upstream.map(Into::into);
+        self.upstream = upstream;
     }
 
     /// What the request takes until its answer has ended.
@@ -218,8 +220,11 @@ impl Drop for Record {
         if self.traffic.is_some() {
             self.metrics.tunnels.dec();
         }
-        let label = self.label.as_deref().unwrap_or(NO_ROUTE);
-        self.metrics.answered(label, &self.method, self.status, took);
+        match &self.called {
+            Called::Route(counted) => counted.answered(&self.method, self.status, took),
+            Called::Nothing => self.metrics.answered(NO_ROUTE, &self.method, self.status, took),
+            Called::Other(name) => self.metrics.answered(name, &self.method, self.status, took),
+        }
         if self.log {
             let forwarded = self.trace.body.as_ref().map(|body| body.bytes());
             let bytes_in = forwarded.or_else(|| Some(self.own_body.as_ref()?.bytes())).unwrap_or(0);
@@ -230,7 +235,7 @@ impl Drop for Record {
             let access = Access {
                 method: self.method.as_str(),
                 path: self.uri.path(),
-                route: label,
+                route: self.called.name(),
                 status: self.status.as_u16(),
                 code: self.code.map(Code::as_str),
                 took,

@@ -6,8 +6,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 
 use super::record::Record;
+use super::routes::Called;
 use super::{Place, Snapshot, body};
 use crate::config::Config;
+use crate::metrics::{Metrics, RouteMetrics};
 use crate::problem::{Code, Problem};
 use crate::proxy::{Caller, Exchange, Peer, Refused, Target, Trace};
 use crate::rules::original::Original;
@@ -17,12 +19,26 @@ use crate::rules::path::RequestPath;
 #[derive(Debug)]
 pub(super) struct Verify {
     path: Arc<str>,
+    /// Where such questions are counted, as soon as that is known.
+    counted: Option<Arc<RouteMetrics>>,
 }
 
 impl Verify {
     pub(super) fn new(config: &Config) -> Option<Self> {
         let path = format!("{}/verify", config.auth.path).into();
-        config.auth.verify.then_some(Self { path })
+        config.auth.verify.then_some(Self { path, counted: None })
+    }
+
+    /// Counts here.
+    pub(super) fn count_in(&mut self, metrics: &Metrics) {
+        self.counted = Some(Arc::new(metrics.route(&self.path)));
+    }
+
+    fn called(&self) -> Called {
+        match &self.counted {
+            Some(counted) => Called::Route(Arc::clone(counted)),
+            None => Called::Other(Arc::clone(&self.path)),
+        }
     }
 
     pub(super) fn is_at(&self, path: &RequestPath<'_>) -> bool {
@@ -39,7 +55,7 @@ impl Snapshot {
         place: Place<'_>,
         record: &mut Record,
     ) -> Result<Response<body::Kind>, Problem> {
-        record.label(Some(Arc::clone(&verify.path)));
+        record.called(verify.called());
         if !place.caller.trusted {
             let why = "this endpoint is for the proxies in server.trusted_proxies alone";
             return Err(Problem::new(Code::NotFound, why));
