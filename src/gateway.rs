@@ -218,7 +218,7 @@ impl Gateway {
         // Not below the endpoints that we own: a proxy that asks there takes a status of 200 for a yes.
         let grpc = is_grpc(version, &parts.method, &parts.headers)
             && RequestPath::parse(parts.uri.path()).is_ok_and(|path| !snapshot.owned.claims(&path));
-        let mut record = Record::new(
+        let mut record = Box::new(Record::new(
             Arc::clone(&self.metrics),
             moment.started,
             &parts,
@@ -226,7 +226,7 @@ impl Gateway {
             &caller,
             snapshot.log_access,
             has_body,
-        );
+        ));
         record.part_of(span);
         let mut departure = Departure::default();
         let answer = if let Some(problem) = refused {

@@ -62,13 +62,13 @@ pub trait Hold {
 #[derive(Debug)]
 pub struct Body<D> {
     kind: Kind,
-    /// Gone to the tunnel, where one follows.
-    rest: Option<(Record, D)>,
+    /// Gone to the tunnel, where one follows. In a place of its own, as bodies are moved more than once.
+    rest: Option<(Box<Record>, D)>,
     tied: bool,
 }
 
 impl<D> Body<D> {
-    pub(super) fn new(kind: Kind, mut record: Record, done: D) -> Self {
+    pub(super) fn new(kind: Kind, mut record: Box<Record>, done: D) -> Self {
         if kind.is_end_stream() {
             record.ended();
         }
