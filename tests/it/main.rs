@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod compare;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod edges;

@@ -1,0 +1,44 @@
+"""What the report says of given rows."""
+
+import os
+import tempfile
+import unittest
+
+import report
+
+COLUMNS = [{"key": "cpu_us", "title": "CPU µs/request", "digits": 1}, {"key": "rps", "title": "requests/s", "digits": 0}]
+
+
+def group(*rows):
+    """A group with these rows."""
+    return {"columns": COLUMNS, "rows": [{"round": 1, **row} for row in rows]}
+
+
+class Tables(unittest.TestCase):
+    def test_a_cell_is_the_median_with_the_least_and_the_most(self):
+        rows = [{"candidate": "one", "cpu_us": value} for value in (30.0, 10.0, 20.5)]
+        self.assertIn("| one | 20.5 (10.0 to 30.0) |", report.table(group(*rows)))
+
+    def test_a_column_that_nobody_measured_is_left_out_and_a_missing_figure_is_blank(self):
+        table = report.table(group({"candidate": "one", "cpu_us": 1.0}, {"candidate": "two"}))
+        self.assertNotIn("requests/s", table)
+        self.assertIn("| two |  |  |", table)
+
+    def test_errors_of_any_round_are_told(self):
+        rows = [{"candidate": "one", "cpu_us": 1.0, "errors": {"status": many, "read": 0}} for many in (0, 3, 2)]
+        self.assertIn("| ERRORS: 5 status |", report.table(group(*rows)))
+
+    def test_tokens_that_came_twice_are_told(self):
+        self.assertIn("tokens came twice", report.table(group({"candidate": "one", "cpu_us": 1.0, "ran_out": True})))
+
+    def test_what_was_saved_is_loaded(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "compare.json")
+            self.assertEqual(report.load(path), {"groups": {}})
+            report.save(path, {"groups": {"core": group({"candidate": "one", "cpu_us": 1.5})}})
+            self.assertEqual(report.median(report.load(path), "core", "one", "cpu_us"), 1.5)
+            self.assertIsNone(report.median(report.load(path), "core", "two", "cpu_us"))
+
+
+if __name__ == "__main__":
+    unittest.main()
