@@ -3,10 +3,11 @@
 import os
 import tempfile
 
+import certs
 from doorward import Gateway
 from peers import Peers
 from proxy import under_load
-from upstream import Upstream
+from upstream import Sink, Upstream
 from web import refuses
 
 #: How many tokens a second each algorithm could use up at the most, on any core of these days: so many are made for a round
@@ -21,7 +22,10 @@ class Bench:
         self.folder, self.options = folder, options
         self.seconds = options.secs
         self.binary, self.mint = binary, mint
-        self._upstream, self._gateways = None, {}
+        self.big = 50_000_000 if options.quick else options.big
+        #: What has to be called in the end, besides.
+        self.stops = []
+        self._upstream, self._sink, self._certificate, self._gateways = None, None, None, {}
 
     @property
     def upstream(self):
@@ -32,16 +36,39 @@ class Bench:
         return self._upstream
 
     @property
+    def sink(self):
+        """The upstream of uploads, running."""
+        if not self._sink:
+            self._sink = Sink(self.folder)
+            self.stops.append(self._sink.stop)
+        return self._sink
+
+    @property
     def peers(self):
         """HAProxy, nginx and the like."""
         return Peers(self.upstream.port)
 
-    def gateway(self, algorithm="EdDSA"):
-        """The gateway of this algorithm, not running."""
-        if algorithm not in self._gateways:
-            folder = f"{self.folder}/doorward-{algorithm}"
-            self._gateways[algorithm] = Gateway(self.binary, self.mint, folder, algorithm, self.upstream.port)
-        return self._gateways[algorithm]
+    @property
+    def upload_peers(self):
+        """The same in front of the upstream of uploads."""
+        return Peers(self.sink.port)
+
+    @property
+    def certificate(self):
+        """For rows over TLS."""
+        if not self._certificate:
+            self._certificate = certs.make(self.folder)
+        return self._certificate
+
+    def gateway(self, algorithm="EdDSA", kind="plain", store=None):
+        """The gateway of this algorithm, not running. Those of another kind have a database of their own: an SQLite file, or what
+        `store()` names once it is needed."""
+        name = f"{kind}-{algorithm}"
+        if name not in self._gateways:
+            folder = f"{self.folder}/doorward-{name}"
+            url = store() if store else "sqlite://doorward.db"
+            self._gateways[name] = Gateway(self.binary, self.mint, folder, algorithm, self.upstream.port, url)
+        return self._gateways[name]
 
     def rotation(self):
         """How many tokens are sent in turn where several are."""
@@ -52,7 +79,7 @@ class Bench:
         many = self.seconds * TOKENS_PER_SECOND[algorithm]
         return many // 10 if self.options.quick else many
 
-    def measured(self, start, load, warm_up=None):
+    def measured(self, start, load, warm_up=None, warm_seconds=1):
         """One round of a proxy that is started for it, in a folder that is gone afterwards. `start` gets that folder.
 
         Where tokens must not come twice and run out, the round is made again, half as long, until there are enough.
@@ -62,7 +89,7 @@ class Bench:
             with tempfile.TemporaryDirectory(dir=self.folder) as folder, start(folder) as proxy:
                 if load.token or load.tokens:
                     _check_guard(proxy.port, load)
-                row = under_load(proxy, load, seconds, warm_up)
+                row = under_load(proxy, load, seconds, warm_up, warm_seconds)
             ran_out = load.once and row["tokens_sent"] > row["tokens_made"]
             if not ran_out or seconds == 1:
                 break
@@ -72,6 +99,8 @@ class Bench:
 
     def stop(self):
         """Stops what still runs."""
+        for stop in self.stops:
+            stop()
         if self._upstream:
             self._upstream.stop()
 
@@ -84,5 +113,5 @@ def _check_guard(port, load):
             token = file.readline().strip()
     at = len(token) - 20
     forged = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
-    if not (refuses(port, load.path) and refuses(port, load.path, forged)):
+    if not (refuses(port, load.path, tls=load.tls) and refuses(port, load.path, forged, tls=load.tls)):
         raise RuntimeError("a request without a valid token was let through")

@@ -1,5 +1,5 @@
 -- For wrk: sends the tokens of a file one after the other, and prints what was measured as one line of JSON.
--- Arguments: the file of the tokens, how many of its lines to use (0: all). Without arguments: the request as it is.
+-- Arguments: the file of the tokens (or -), and how many bytes to POST (or 0). Without arguments: the request as it is.
 
 local threads = {}
 
@@ -11,10 +11,14 @@ function init(args)
   sent = 0
   made = 0
   if args[1] == nil then return end
-  local limit = tonumber(args[2])
+  local bytes = tonumber(args[2])
+  if bytes > 0 then
+    wrk.method = "POST"
+    wrk.body = string.rep("x", bytes)
+  end
+  if args[1] == "-" then return end
   local requests = {}
   for token in io.lines(args[1]) do
-    if limit > 0 and #requests >= limit then break end
     wrk.headers["Authorization"] = "Bearer " .. token
     table.insert(requests, wrk.format())
   end

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ PACKAGES = {
     "nginx": "nginx",
     "wrk": "wrk",
     "h2load": "nghttp2-client",
+    "curl": "curl",
     "openssl": "openssl",
     "cc": "gcc libc6-dev",
     "mariadbd": "mariadb-server-core",
@@ -23,6 +25,8 @@ PACKAGES = {
 #: The core of the proxy, and that of the load generator and the upstream.
 PROXY_CORES = {0}
 LOAD_CORES = {1}
+#: What nothing is measured by may use.
+ALL_CORES = os.sched_getaffinity(0)
 
 
 def program(name):
@@ -60,10 +64,16 @@ def install_missing():
             os.remove(policy)
 
 
-def check_cores():
-    """Ends here where there is no core for each side."""
-    if not (PROXY_CORES | LOAD_CORES) <= os.sched_getaffinity(0):
+def take_cores():
+    """Moves this process to the core of the load, as some load is of its own making; ends it where there are no two cores."""
+    if not (PROXY_CORES | LOAD_CORES) <= ALL_CORES:
         raise SystemExit("this needs two cores: one for the proxy, one for the load and the upstream")
+    os.sched_setaffinity(0, LOAD_CORES)
+
+
+def most_files():
+    """How many files a process may open at the most."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 def free_port():

@@ -4,7 +4,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from machine import LOAD_CORES, PROXY_CORES, free_port, program
+from machine import LOAD_CORES, PROXY_CORES, free_port, most_files, program
 from process import Process, wait_until
 from proxy import Proxy
 from upstream import nginx_user
@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 HAPROXY = """\
 global
     nbthread {threads}
-    maxconn 9900
+    maxconn {connections}
     log stdout format raw local0 info
 defaults
     mode http
@@ -28,11 +28,11 @@ defaults
     http-reuse always
     option http-keep-alive
 frontend fe
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{bind}
 {guard}\
     default_backend be
 backend be
-    server s1 127.0.0.1:{upstream} pool-max-conn 1024
+    server s1 127.0.0.1:{upstream} pool-max-conn 1024{server}
 """
 
 #: As HAProxy's documentation shows it: algorithm, signature, exp. No revocation, and nothing else of the token.
@@ -63,8 +63,10 @@ http {{
   upstream up      {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000000; }}
   upstream authsvc {{ server 127.0.0.1:{service}; keepalive 256; keepalive_requests 1000000000; }}
   server {{
-    listen 127.0.0.1:{port} backlog=16384;
+    listen 127.0.0.1:{port}{listen} backlog=16384;
+    {tls}
     location / {{
+      {more}
       {auth_request}
       proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
     }}
@@ -109,17 +111,27 @@ class Peers:
         process = Process([f"{folder}/floor", port, self.upstream], PROXY_CORES, f"{folder}/out.log")
         return _ready(Proxy(port, process))
 
-    def haproxy(self, folder, algorithm=None, key=None, threads=1, cores=None):
-        """HAProxy; with an algorithm it verifies tokens, by a secret or the file of a public key."""
+    def haproxy(self, folder, algorithm=None, key=None, threads=1, cores=None, bind="", server="", upstream=None):
+        """HAProxy; with an algorithm it verifies tokens, by a secret or the file of a public key. `bind` and `server` are more
+        words for those lines."""
         port = free_port()
-        guard = HAPROXY_GUARD.format(algorithm=algorithm, key=key) if algorithm else ""
-        config = HAPROXY.format(port=port, upstream=self.upstream, guard=guard, threads=threads)
+        config = HAPROXY.format(
+            port=port,
+            upstream=upstream or self.upstream,
+            guard=HAPROXY_GUARD.format(algorithm=algorithm, key=key) if algorithm else "",
+            threads=threads,
+            # Each takes two files.
+            connections=(most_files() - 200) // 2,
+            bind=f" {bind}",
+            server=f" {server}",
+        )
         file = _write(f"{folder}/haproxy.cfg", config)
         process = Process([program("haproxy"), "-db", "-f", file], cores or PROXY_CORES, f"{folder}/access.log")
         return _ready(Proxy(port, process))
 
-    def nginx(self, folder, auth_request=False, workers=1, cores=None):
-        """nginx; with `auth_request` it asks another nginx whether a request may pass."""
+    def nginx(self, folder, auth_request=False, workers=1, cores=None, listen="", tls="", more=""):
+        """nginx; with `auth_request` it asks another nginx whether a request may pass. `listen` is more words for that line,
+        `tls` and `more` are lines for the server and for the location."""
         service = self._service(f"{folder}/service") if auth_request else None
         port = free_port()
         config = NGINX.format(
@@ -127,6 +139,9 @@ class Peers:
             workers=workers,
             dir=folder,
             port=port,
+            listen=f" {listen}",
+            tls=tls,
+            more=more,
             upstream=self.upstream,
             service=service.port if service else self.upstream,
             auth_request="auth_request /_auth;" if auth_request else "",
@@ -150,6 +165,6 @@ def _write(path, text):
 
 
 def _ready(proxy):
-    """Waits until it answers anything at all."""
+    """Waits until it takes connections."""
     wait_until(lambda: listens(proxy.port), proxy.process)
     return proxy

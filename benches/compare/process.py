@@ -85,7 +85,7 @@ def wait_until(ready, process, seconds=60):
         process.check()
         if time.monotonic() > deadline:
             raise RuntimeError(f"{process.child.args} is not ready after {seconds} s:\n{process.tail()}")
-        time.sleep(0.01)
+        time.sleep(0.002)
 
 
 def _children(pid):

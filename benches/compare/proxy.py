@@ -1,6 +1,5 @@
 """A proxy that runs, and what a round under load says of it."""
 
-import time
 from dataclasses import dataclass
 
 from process import Process
@@ -24,9 +23,9 @@ class Proxy:
                 process.stop()
 
 
-def under_load(proxy, load, seconds, warm_up=None):
-    """One round: first a second that does not count, then so many that do. A row of figures."""
-    (warm_up or load).run(proxy.port, 1)
+def under_load(proxy, load, seconds, warm_up=None, warm_seconds=1):
+    """One round: first a second or more that do not count, then so many that do. A row of figures."""
+    (warm_up or load).run(proxy.port, warm_seconds)
     before, service_before = _cpu(proxy.process), _cpu(proxy.service)
     row = load.run(proxy.port, seconds)
     requests = max(1, row["requests"])
@@ -38,13 +37,6 @@ def under_load(proxy, load, seconds, warm_up=None):
     if proxy.service:
         row["service_cpu_us"] = (_cpu(proxy.service) - service_before) / requests * 1e6
     return row
-
-
-def idle_cpu(process, seconds):
-    """The share of a core that a process uses while nobody asks it anything."""
-    before = process.cpu_seconds()
-    time.sleep(seconds)
-    return (process.cpu_seconds() - before) / seconds
 
 
 def _cpu(process):

@@ -1,10 +1,14 @@
-"""The upstream of every proxy: an nginx on the core of the load generator, with answers of 1 KB and 1 MB."""
+"""The upstreams of every proxy, on the core of the load generator: an nginx with answers of 1 KB and 1 MB, and for uploads a
+C program that reads them to their end."""
 
 import os
+import subprocess
 
 from machine import LOAD_CORES, free_port, program
 from process import Process, wait_until
-from web import answers
+from web import answers, listens
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 CONFIG = """\
 {user}
@@ -26,6 +30,8 @@ http {{
     root {dir}/files;
     location / {{ default_type text/plain; return 200 "{kilobyte}"; }}
     location /auth-service {{ return 204; }}
+    # What a proxy asks for has the prefix of its public route.
+    location /public/files/ {{ alias {dir}/files/; }}
     location /files/ {{ alias {dir}/files/; }}
   }}
 }}
@@ -42,8 +48,9 @@ class Upstream:
 
     def __init__(self, folder):
         self.port, self.port_http2 = free_port(), free_port()
-        os.makedirs(f"{folder}/files")
-        with open(f"{folder}/files/1mb", "wb") as file:
+        self.files = f"{folder}/files"
+        os.makedirs(self.files)
+        with open(f"{self.files}/1mb", "wb") as file:
             file.write(b"x" * 1_000_000)
         config = CONFIG.format(
             user=nginx_user(), dir=folder, port=self.port, port_http2=self.port_http2, kilobyte="x" * 1024
@@ -53,6 +60,20 @@ class Upstream:
         command = [program("nginx"), "-p", folder, "-c", f"{folder}/nginx.conf"]
         self.process = Process(command, LOAD_CORES, f"{folder}/out.log")
         wait_until(lambda: answers(self.port, "/"), self.process)
+
+    def stop(self):
+        """Stops it."""
+        self.process.stop()
+
+
+class Sink:
+    """Where uploads go (sink.c)."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        subprocess.run([program("cc"), "-O2", "-o", f"{folder}/sink", f"{HERE}/sink.c"], check=True)
+        self.process = Process([f"{folder}/sink", self.port], LOAD_CORES, f"{folder}/sink.log")
+        wait_until(lambda: listens(self.port), self.process)
 
     def stop(self):
         """Stops it."""

@@ -20,6 +20,9 @@ async fn the_comparison_lists_what_it_would_measure() {
         "core: nginx",
         "core: Doorward public",
         "core: Doorward EdDSA, one token",
+        "core: HAProxy ES256, new tokens",
+        "http2-out: HAProxy",
+        "accounts: MariaDB, refreshes",
     ] {
         assert!(said.lines().any(|line| line == row), "no row {row} in\n{said}");
     }
