@@ -32,8 +32,6 @@ pub(super) struct Limits {
     plain: Speaks,
     /// How long a TLS handshake may take.
     handshake: Duration,
-    /// How long a client may take nothing of what is sent to it.
-    stall: Duration,
 }
 
 impl Limits {
@@ -48,7 +46,6 @@ impl Limits {
             timeouts: Timeouts::new(config),
             http2: config.http2,
             handshake: config.header_timeout,
-            stall: config.body_idle_timeout,
             plain: if config.h2c { Speaks::Either } else { Speaks::Http1 },
         }
     }
@@ -128,7 +125,7 @@ async fn secure(stream: TcpStream, address: IpAddr, shared: Shared, pools: Arc<P
 
 async fn handshake(stream: TcpStream, address: IpAddr, shared: &Shared) -> Option<TlsStream<Patient<TcpStream>>> {
     let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
-    let stream = Patient::new(stream, shared.limits.stall);
+    let stream = Patient::new(stream, &shared.limits.timeouts);
     let accepted = tokio::time::timeout(shared.limits.handshake, shared.tls.accept(stream, || local)).await;
     match accepted {
         Ok(Ok(stream)) => Some(stream),

@@ -21,6 +21,7 @@ use super::alarm::Alarm;
 use super::framing::{Progress, Tracker};
 use super::head::{Limits, Refusal};
 use super::pace::Pace;
+use super::patient::Stall;
 use crate::config;
 
 pub(super) use shared::Shared;
@@ -63,6 +64,18 @@ impl Timeouts {
             body,
             rate: 0,
         }
+    }
+
+    /// These, with this pace.
+    #[cfg(test)]
+    pub(super) const fn at_rate(mut self, rate: u64) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// How slow a client may be on average, sending or receiving.
+    pub(super) const fn pace(&self) -> Pace {
+        Pace::new(self.rate, self.body)
     }
 
     /// How long a connection may idle between requests.
@@ -118,14 +131,12 @@ pub(super) struct Guard<S> {
     lingering: bool,
     wait: Option<Wait>,
     read_alarm: Alarm,
-    write_alarm: Alarm,
     sends: Pace,
-    takes: Pace,
+    stall: Stall,
 }
 
 impl<S> Guard<S> {
     pub(super) fn new(io: S, limits: Limits, timeouts: Timeouts, shared: Arc<Shared>) -> Self {
-        let pace = || Pace::new(timeouts.rate, timeouts.body);
         Self {
             io,
             tracker: Tracker::new(limits),
@@ -137,9 +148,8 @@ impl<S> Guard<S> {
             lingering: false,
             wait: None,
             read_alarm: Alarm::default(),
-            write_alarm: Alarm::default(),
-            sends: pace(),
-            takes: pace(),
+            sends: timeouts.pace(),
+            stall: Stall::new(&timeouts),
         }
     }
 
@@ -303,26 +313,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Guard<S> {
-    /// A client that does not take its answer holds memory on both sides: it is given up like one that does not send.
     fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(written) = &result {
-            self.write_alarm.clear();
-            self.takes.moved(written.as_ref().map_or(0, |bytes| *bytes));
-            return result;
+        if let Poll::Ready(result) = result {
+            self.stall.took(result.as_ref().map_or(0, |bytes| *bytes));
+            return Poll::Ready(result);
         }
         if let Some(why) = self.shared.ended() {
             // hyper does not ask the answer's body for more, which would say so, before the client takes what there is.
             let error = format!("what the client does not take was ended: {why}");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, error)));
         }
-        if !self.write_alarm.is_set() {
-            self.write_alarm.set(self.timeouts.body.min(self.takes.wait()));
-        }
-        ready!(self.write_alarm.poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client stopped reading its answer",
-        )))
+        self.stall.poll_late(cx).map(Err)
     }
 }
 

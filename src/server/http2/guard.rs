@@ -14,6 +14,7 @@ use super::inbound::{Fault, Inbound};
 use super::streams::Streams;
 use crate::server::alarm::Alarm;
 use crate::server::guard::Timeouts;
+use crate::server::patient::Stall;
 
 /// How long a client that is given up may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ pub(super) struct Guard<S> {
     /// What `read_alarm` is set for.
     awaited: Option<u64>,
     read_alarm: Alarm,
-    write_alarm: Alarm,
+    stall: Stall,
     ending: Option<Ending>,
     /// What is read away after an end that hyper has told the client of, so far.
     lingering: Option<usize>,
@@ -57,11 +58,11 @@ impl<S> Guard<S> {
             inbound: Inbound::new(),
             outbound: Frames::after(0),
             answers: Answers::default(),
+            stall: Stall::new(&timeouts),
             timeouts,
             streams,
             awaited: None,
             read_alarm: Alarm::default(),
-            write_alarm: Alarm::default(),
             ending: None,
             lingering: None,
         }
@@ -219,21 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Guard<S> {
-    /// A client that does not take what it is sent holds memory on both sides: it is given up like one that does not send.
-    fn late<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if !self.write_alarm.is_set() {
-            self.write_alarm.set(self.timeouts.body());
-        }
-        ready!(self.write_alarm.poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client stopped reading",
-        )))
-    }
-
     /// Follows what was written: the first `count` bytes of these.
     fn wrote<'a>(&mut self, bytes: impl Iterator<Item = &'a [u8]>, mut count: usize) {
-        self.write_alarm.clear();
+        self.stall.took(count);
         self.streams.wrote();
         for piece in bytes {
             let piece = &piece[..piece.len().min(count)];
@@ -255,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             return Poll::Ready(Ok(buf.len()));
         }
         let Poll::Ready(result) = Pin::new(&mut this.io).poll_write(cx, buf) else {
-            return this.late(cx);
+            return this.stall.poll_late(cx).map(Err);
         };
         if let Ok(count) = result {
             this.wrote(std::iter::once(buf), count);
@@ -273,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
         let Poll::Ready(result) = Pin::new(&mut this.io).poll_write_vectored(cx, bufs) else {
-            return this.late(cx);
+            return this.stall.poll_late(cx).map(Err);
         };
         if let Ok(count) = result {
             this.wrote(bufs.iter().map(|buf| &**buf), count);
