@@ -1,6 +1,7 @@
 //! Who a client is, and how much of the gateway it may take.
 
 mod caps;
+mod crowd;
 mod proxy_protocol;
 mod rates;
 mod shared;
