@@ -5,14 +5,17 @@
 //! chosen (`balance`).
 //! [`Pools`] belongs to one worker: connections are driven by the runtime that made them, so they are never handed to another.
 
+mod answer;
 mod balance;
 mod body;
 mod budget;
 mod check;
 mod choose;
 mod connection;
+mod fault;
 mod flight;
 mod framing;
+mod http1;
 mod http2;
 mod lease;
 mod ledger;
@@ -33,10 +36,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
+pub use answer::AnswerBody;
 pub use balance::digest;
 pub use body::{BodyFailure, BodyWatch, RequestBody};
+pub use fault::Fault;
 pub use flight::Flight;
-pub use lease::{Lease, SendFailure};
+pub use lease::{Lease, SendFailure, Upgraded};
 pub use pool::Pools;
 pub use server::{Server, ServerId};
 pub use standing::{Breaker, Health};
@@ -189,13 +194,13 @@ pub enum UpstreamError {
     ConnectTimeout(Duration),
     /// The connection was made, but broke before an answer came.
     #[error("the connection broke before an answer came")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Fault),
     /// The server says that it did nothing about the request (RFC 9113, section 8.7).
     #[error("the server did not take the request")]
-    Unprocessed(#[source] hyper::Error),
+    Unprocessed(#[source] Fault),
     /// What came is not HTTP.
     #[error("the answer is not HTTP")]
-    NotHttp(#[source] hyper::Error),
+    NotHttp(#[source] Fault),
     /// What came is HTTP that must not be relayed.
     #[error("the answer must not be relayed: {0}")]
     Invalid(&'static str),

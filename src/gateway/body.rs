@@ -18,10 +18,6 @@ use crate::token::Watched;
 pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where a body comes from.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are the large one, which would cost each an allocation"
-)]
 #[derive(Debug)]
 pub(super) enum Kind {
     /// An upstream, or a whole one.

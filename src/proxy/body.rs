@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::Tunnel;
@@ -16,14 +15,14 @@ use crate::config::Streams;
 use crate::problem::Code;
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
 use crate::token::{Leash, Refusal, Watched};
-use crate::upstream::{BodyWatch, Flight, Lease};
+use crate::upstream::{AnswerBody, BodyWatch, Fault, Flight, Lease};
 
 /// Why an answer broke off. The client sees a broken connection, never a body that looks whole.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// The upstream broke off.
     #[error("the upstream broke off within its answer")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] Fault),
     /// The upstream ended the stream of HTTP/2, and not as one ends an answer.
     #[error("the upstream reset the stream within its answer")]
     Reset,
@@ -47,7 +46,7 @@ enum Kind {
     /// Made in the process.
     Whole(Option<Bytes>),
     Upstream {
-        inner: Incoming,
+        inner: AnswerBody,
         loan: Option<Loan>,
         deadline: Option<Pin<Box<Sleep>>>,
         idle: Option<Idle>,
@@ -73,7 +72,7 @@ impl ResponseBody {
 
     /// The body of an upstream's answer. Its connection goes back to the pool when the body has ended well.
     pub(super) fn upstream(
-        inner: Incoming,
+        inner: AnswerBody,
         lease: Lease,
         request: Option<Arc<BodyWatch>>,
         deadline: Option<Instant>,
@@ -218,7 +217,7 @@ impl Loan {
     /// Whether a body that brings no more was cut off. A server of HTTP/2 that does not want the rest of a request may reset
     /// the stream once it has answered (RFC 9113, section 8.1), and hyper takes every such reset for the end of a whole
     /// answer; here it is one if nothing is known to be missing, and the request was not whole itself.
-    fn was_cut(&self, body: &Incoming) -> bool {
+    fn was_cut(&self, body: &AnswerBody) -> bool {
         let shared = self.lease.as_ref().is_some_and(Lease::is_shared);
         let request_ended = self.request.as_ref().is_none_or(|request| request.has_ended());
         let length = body.size_hint();
@@ -276,7 +275,8 @@ impl Body for ResponseBody {
         if let Some(why) = leash.as_ref().and_then(Leash::ended) {
             return this.end(why);
         }
-        let frame = match Pin::new(&mut *inner).poll_frame(cx) {
+        let connection = loan.as_mut().and_then(|loan| loan.lease.as_mut());
+        let frame = match inner.poll_frame(connection, cx) {
             Poll::Pending => {
                 let late = deadline
                     .as_mut()

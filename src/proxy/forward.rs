@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
 
 use super::body::ResponseBody;
 use super::error::Refused;
@@ -17,7 +16,9 @@ use crate::config::ServerAddress;
 use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
 use crate::time::monotonic;
-use crate::upstream::{BodyWatch, Flight, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError};
+use crate::upstream::{
+    AnswerBody, BodyWatch, Flight, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError,
+};
 
 /// One request on its way to one upstream. The [`Permit`] says that it may go.
 pub(super) struct Errand<'a> {
@@ -35,8 +36,8 @@ pub(super) struct Errand<'a> {
 
 /// How an attempt on one connection failed.
 pub(super) enum Failed {
-    /// Nothing was sent: the request is as it was.
-    Unsent(Box<Request<RequestBody>>, UpstreamError),
+    /// Nothing was sent; here is the body again.
+    Unsent(Box<RequestBody>, UpstreamError),
     /// Something may have been sent.
     Sent(UpstreamError),
 }
@@ -66,27 +67,26 @@ impl Errand<'_> {
         parts.version = Version::HTTP_11;
         // An HTTP/1.0 client may send no Host, but HTTP/1.1 is not HTTP without one (RFC 9112, section 3.2).
         let hostless = !parts.headers.contains_key(header::HOST);
-        let (body, mut repeats) = Repeats::new(self.upstream, &parts.method, body, self.watch.is_some());
-        let mut request = Request::from_parts(parts, body);
+        let (mut body, mut repeats) =
+            Repeats::new(self.upstream, &parts.method, body, self.watch.is_some(), self.identity);
         let mut flight = self.upstream.board(self.key, &[], true).await?;
         loop {
             match flight.server().address() {
-                ServerAddress::Whoami => return whoami::answer(request).await,
+                ServerAddress::Whoami => return whoami::answer(Request::from_parts(parts, body)).await,
                 ServerAddress::Remote { host, port, .. } => {
                     if hostless && let Ok(host) = HeaderValue::try_from(format!("{host}:{port}")) {
-                        request.headers_mut().insert(header::HOST, host);
+                        parts.headers.insert(header::HOST, host);
                     }
                 }
             }
-            let (outcome, spare) = self.ask(&flight, request, &repeats).await;
-            let next = match outcome {
+            let next = match self.ask(&flight, &parts, body, &repeats).await {
                 Ok(response) => {
                     let status = response.status();
                     self.upstream.answered(&mut flight, status);
                     // Dropping an answer stops a body that is still coming, and its copy with it: such an answer is taken.
                     let is_whole = self.watch.as_ref().is_none_or(|watch| watch.has_ended());
                     let instead = if is_whole && self.upstream.retry().status.contains(status) {
-                        Box::pin(repeats.instead_of(self.key, &flight, spare)).await
+                        Box::pin(repeats.instead_of(self.key, &flight)).await
                     } else {
                         None
                     };
@@ -99,10 +99,10 @@ impl Errand<'_> {
                     if failed.error().is_of_server() {
                         self.upstream.failed(&mut flight);
                     }
-                    Box::pin(repeats.after(failed, self.key, flight, spare)).await?
+                    Box::pin(repeats.after(failed, self.key, flight)).await?
                 }
             };
-            (flight, request) = next;
+            (flight, body) = next;
         }
     }
 
@@ -116,34 +116,36 @@ impl Errand<'_> {
         }
     }
 
-    /// Asks one server, first on a connection that is idle, if there is one. Comes with a copy of the request, where it
-    /// may be sent again.
+    /// Asks one server, first on a connection that is idle, if there is one.
     async fn ask(
         &self,
         flight: &Flight,
-        mut request: Request<RequestBody>,
+        parts: &Parts,
+        mut body: RequestBody,
         repeats: &Repeats<'_>,
-    ) -> (Result<Response<ResponseBody>, Failed>, Option<Request<RequestBody>>) {
+    ) -> Result<Response<ResponseBody>, Failed> {
         let mut reuse = true;
         loop {
             let lease = match self.connection(flight.server(), reuse).await {
                 Ok(lease) => lease,
-                Err(error) => return (Err(Failed::Unsent(Box::new(request), error)), None),
+                Err(error) => return Err(Failed::Unsent(Box::new(body), error)),
             };
-            let again = lease.is_reused();
-            // A server of HTTP/2 may say that it did nothing about a request, whatever it asks.
-            let spare = repeats.copy(&request, self.identity, lease.is_shared());
             // A share in a connection that has just been made has been used before as well: twice is enough.
-            let first = again && reuse;
-            request = match (self.attempt(lease, request).await, spare) {
+            let first = lease.is_reused() && reuse;
+            body = match self.attempt(lease, parts, body).await {
                 // The server closed the idle connection before the request was on it: that is no failure of either.
-                (Err(Failed::Unsent(back, _)), _) if first => *back,
-                (Err(Failed::Sent(error)), Some(spare)) if first && error.is_unprocessed() => spare,
-                // Or while it was on its way.
-                (Err(Failed::Sent(UpstreamError::Broken(_))), Some(spare))
-                    if first && repeats.may_repeat() && self.upstream.may_repeat() =>
-                {
-                    spare
+                Err(Failed::Unsent(back, _)) if first => *back,
+                // Or says, with HTTP/2, that it did nothing about it, whatever it asks.
+                Err(Failed::Sent(error)) if first && error.is_unprocessed() => match repeats.body() {
+                    Some(body) => body,
+                    None => return Err(Failed::Sent(error)),
+                },
+                // Or closed it while the request was on its way.
+                Err(Failed::Sent(UpstreamError::Broken(error))) if first && repeats.may_repeat() => {
+                    match repeats.body().filter(|_| self.upstream.may_repeat()) {
+                        Some(body) => body,
+                        None => return Err(Failed::Sent(UpstreamError::Broken(error))),
+                    }
                 }
                 outcome => return outcome,
             };
@@ -151,8 +153,13 @@ impl Errand<'_> {
         }
     }
 
-    async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Failed> {
-        let sending = lease.send(request);
+    async fn attempt(
+        &self,
+        mut lease: Lease,
+        parts: &Parts,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Failed> {
+        let sending = lease.send(parts, body);
         let response = match self.within(self.upstream.response_timeout(), sending).await {
             None => {
                 lease.timed_out();
@@ -217,8 +224,8 @@ impl Errand<'_> {
     }
 }
 
-/// What of an answer hyper takes, but a gateway must not relay: a framing that the client could read differently.
-fn check(response: &Response<Incoming>, upgrade: Option<&Upgrade>) -> Result<(), &'static str> {
+/// What of an answer can be read, but a gateway must not relay: a framing that the client could read differently.
+fn check(response: &Response<AnswerBody>, upgrade: Option<&Upgrade>) -> Result<(), &'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return match upgrade {
             Some(upgrade) => upgrade.check(response.headers()),

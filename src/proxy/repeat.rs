@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request};
+use http::Method;
 
 use super::forward::Failed;
 use crate::rules::headers::IdentityHeaders;
 use crate::upstream::{Flight, RequestBody, ServerId, Tape, Upstream, UpstreamError};
 
-/// Where a request goes next, and the request.
-type Next = (Flight, Request<RequestBody>);
+/// Where a request goes next, and its body.
+type Next = (Flight, RequestBody);
 
 /// What is left of a request's chances.
 pub(super) struct Repeats<'a> {
@@ -23,6 +23,7 @@ pub(super) struct Repeats<'a> {
     /// What of its body has passed, if it has one that is kept.
     tape: Option<Arc<Tape>>,
     has_body: bool,
+    identity: &'a Arc<IdentityHeaders>,
     tried: Vec<ServerId>,
     /// That a server is not who it should be: it tells more than that another address does not answer.
     untrusted: Option<UpstreamError>,
@@ -35,6 +36,7 @@ impl<'a> Repeats<'a> {
         method: &Method,
         body: RequestBody,
         has_body: bool,
+        identity: &'a Arc<IdentityHeaders>,
     ) -> (RequestBody, Self) {
         let idempotent = matches!(
             *method,
@@ -46,6 +48,7 @@ impl<'a> Repeats<'a> {
             left: if idempotent { rule.attempts } else { 0 },
             tape: None,
             has_body,
+            identity,
             tried: Vec::new(),
             untrusted: None,
         };
@@ -61,39 +64,23 @@ impl<'a> Repeats<'a> {
         (body, repeats)
     }
 
-    /// A copy to send again, if that may be. On a connection that is `shared` the server may say that it did nothing about
-    /// the request: then it may be, whatever its method.
-    pub(super) fn copy(
-        &self,
-        request: &Request<RequestBody>,
-        identity: &Arc<IdentityHeaders>,
-        shared: bool,
-    ) -> Option<Request<RequestBody>> {
-        if self.left == 0 && (self.has_body || !shared) {
-            return None;
+    /// The request's body once more, where it can be had.
+    pub(super) fn body(&self) -> Option<RequestBody> {
+        match &self.tape {
+            Some(tape) => tape.is_whole().then(|| RequestBody::replay(tape, self.identity)),
+            None => (!self.has_body).then(|| RequestBody::empty(Arc::clone(self.identity))),
         }
-        let body = match &self.tape {
-            Some(tape) => RequestBody::replay(tape, identity),
-            None => RequestBody::empty(Arc::clone(identity)),
-        };
-        let mut copy = Request::new(body);
-        copy.method_mut().clone_from(request.method());
-        copy.uri_mut().clone_from(request.uri());
-        copy.headers_mut().clone_from(request.headers());
-        Some(copy)
     }
 
     /// Where to ask instead of taking an answer.
-    pub(super) async fn instead_of(
-        &mut self,
-        key: Option<u64>,
-        flight: &Flight,
-        spare: Option<Request<RequestBody>>,
-    ) -> Option<Next> {
-        let spare = spare.filter(|_| self.may_repeat())?;
+    pub(super) async fn instead_of(&mut self, key: Option<u64>, flight: &Flight) -> Option<Next> {
+        if self.left == 0 {
+            return None;
+        }
+        let body = self.body()?;
         self.tried.push(flight.server().id());
         let next = self.upstream.board(key, &self.tried, false).await.ok()?;
-        self.take().then_some((next, spare))
+        self.take().then_some((next, body))
     }
 
     /// Where to ask after a failure, or the failure.
@@ -102,26 +89,25 @@ impl<'a> Repeats<'a> {
         failed: Failed,
         key: Option<u64>,
         flight: Flight,
-        spare: Option<Request<RequestBody>>,
     ) -> Result<Next, UpstreamError> {
         self.tried.push(flight.server().id());
         // Its place may be the very one that is needed now.
         drop(flight);
         let next = self.upstream.board(key, &self.tried, false).await;
         match (failed, next) {
-            (Failed::Unsent(request, error), Ok(next)) => {
+            (Failed::Unsent(body, error), Ok(next)) => {
                 if let UpstreamError::Tls(_) = error {
                     self.untrusted = Some(error);
                 }
-                Ok((next, *request))
+                Ok((next, *body))
             }
             (Failed::Unsent(_, error), Err(_)) => Err(self.untrusted.take().unwrap_or(error)),
-            (Failed::Sent(error), Ok(next)) if error.is_unprocessed() => match spare.filter(|_| self.is_kept()) {
-                Some(spare) => Ok((next, spare)),
+            (Failed::Sent(error), Ok(next)) if error.is_unprocessed() => match self.body() {
+                Some(body) => Ok((next, body)),
                 None => Err(error),
             },
             (Failed::Sent(error), next) => {
-                let Some(spare) = spare.filter(|_| error.may_be_chance() && self.may_repeat()) else {
+                let Some(body) = self.body().filter(|_| error.may_be_chance() && self.left > 0) else {
                     return Err(error);
                 };
                 let next = match next {
@@ -132,19 +118,14 @@ impl<'a> Repeats<'a> {
                         Err(_) => return Err(error),
                     },
                 };
-                if self.take() { Ok((next, spare)) } else { Err(error) }
+                if self.take() { Ok((next, body)) } else { Err(error) }
             }
         }
     }
 
     /// Whether the request may be sent again although a server may have seen it.
-    pub(super) fn may_repeat(&self) -> bool {
-        self.left > 0 && self.is_kept()
-    }
-
-    /// Whether all of the body that has passed was kept.
-    fn is_kept(&self) -> bool {
-        self.tape.as_ref().is_none_or(|tape| tape.is_whole())
+    pub(super) const fn may_repeat(&self) -> bool {
+        self.left > 0
     }
 
     fn take(&mut self) -> bool {

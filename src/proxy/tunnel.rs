@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep_until, timeout};
@@ -24,7 +24,7 @@ use crate::config::Streams;
 use crate::problem::Code;
 use crate::time::monotonic;
 use crate::token::{Leash, Refusal};
-use crate::upstream::{Flight, Lease};
+use crate::upstream::{Flight, Upgraded};
 
 /// The most that is read at once.
 const CHUNK: usize = 16 * 1024;
@@ -32,17 +32,15 @@ const CHUNK: usize = 16 * 1024;
 /// How long a client may take to take the last word.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A side of a tunnel.
-type Side = TokioIo<Upgraded>;
+/// The client's side of a tunnel.
+type Client = TokioIo<hyper::upgrade::Upgraded>;
 
 /// A tunnel that is about to begin: both handshakes are done, or will be in a moment.
 #[derive(Debug)]
 pub struct Tunnel {
     client: OnUpgrade,
-    upstream: OnUpgrade,
-    /// The connection counts as in use for as long as the tunnel lasts.
-    _lease: Lease,
-    /// And so does the request's place at the server.
+    upstream: Upgraded,
+    /// The request's place at the server.
     _flight: Option<Flight>,
     leash: Option<Leash>,
     idle: Duration,
@@ -100,11 +98,10 @@ impl TunnelEnd {
 }
 
 impl Tunnel {
-    pub(super) fn new(client: OnUpgrade, upstream: OnUpgrade, lease: Lease, websocket: bool) -> Self {
+    pub(super) const fn new(client: OnUpgrade, upstream: Upgraded, websocket: bool) -> Self {
         Self {
             client,
             upstream,
-            _lease: lease,
             _flight: None,
             leash: None,
             idle: Duration::MAX,
@@ -134,12 +131,17 @@ impl Tunnel {
     /// Relays until the end.
     pub async fn run(mut self, traffic: Arc<Traffic>) -> Result<(), TunnelEnd> {
         let client = (&mut self.client).await.map_err(TunnelEnd::NotBegun)?;
-        let upstream = (&mut self.upstream).await.map_err(TunnelEnd::NotBegun)?;
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let mut client = TokioIo::new(client);
         let mut relay = Relay::new(&self, &traffic);
-        let end = poll_fn(|cx| relay.poll(cx, &mut client, &mut upstream, self.leash.as_mut())).await;
+        let Self {
+            mut upstream,
+            mut leash,
+            _flight: flight,
+            ..
+        } = self;
+        let end = poll_fn(|cx| relay.poll(cx, &mut client, &mut upstream, leash.as_mut())).await;
         let Err(why) = &end else { return end };
-        drop(upstream);
+        drop((upstream, flight));
         if let Some(frame) = why.farewell().filter(|_| relay.may_speak()) {
             traffic.sent.fetch_add(frame.len() as u64, Ordering::Relaxed);
             // Whoever does not listen misses nothing but the reason.
@@ -150,7 +152,7 @@ impl Tunnel {
 }
 
 /// The last word, and time for it to arrive: a socket that is closed with unread bytes is reset.
-async fn say(client: &mut Side, frame: &[u8]) -> io::Result<()> {
+async fn say(client: &mut Client, frame: &[u8]) -> io::Result<()> {
     client.write_all(frame).await?;
     client.shutdown().await?;
     let mut space = [0; 1024];
@@ -191,8 +193,8 @@ impl<'a> Relay<'a> {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        client: &mut Side,
-        upstream: &mut Side,
+        client: &mut Client,
+        upstream: &mut Upgraded,
         leash: Option<&mut Leash>,
     ) -> Poll<Result<(), TunnelEnd>> {
         if let Some(Poll::Ready(why)) = leash.map(|leash| leash.poll_ended(cx)) {
@@ -269,8 +271,8 @@ impl Half {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        reader: &mut Side,
-        writer: &mut Side,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
         mut written: impl FnMut(&[u8]),
     ) -> Poll<io::Result<()>> {
         let mut space = [const { MaybeUninit::uninit() }; CHUNK];

@@ -9,13 +9,12 @@ mod websocket;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 
 use super::{Refused, ResponseBody, Tunnel};
 use crate::config::Streams;
-use crate::upstream::{Lease, UpstreamError};
+use crate::upstream::{AnswerBody, Lease, Upgraded, UpstreamError};
 
 pub(super) use websocket::{Frames, take_token};
 
@@ -143,9 +142,8 @@ impl Upgrade {
     }
 
     /// The upstream's 101, with the tunnel that follows it.
-    pub(super) fn tunnel(&self, mut response: Response<Incoming>, lease: Lease) -> Response<ResponseBody> {
-        let upstream = hyper::upgrade::on(&mut response);
-        let tunnel = Tunnel::new(self.client.clone(), upstream, lease, self.accept.is_some());
+    pub(super) fn tunnel(&self, response: Response<AnswerBody>, lease: Lease) -> Response<ResponseBody> {
+        let tunnel = Tunnel::new(self.client.clone(), Upgraded::new(lease), self.accept.is_some());
         response.map(|_| ResponseBody::tunnel(tunnel))
     }
 }

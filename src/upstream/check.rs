@@ -83,6 +83,7 @@ async fn ask(
         .headers_mut()
         .insert(USER_AGENT, HeaderValue::from_static("doorward"));
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
-    let answer = lease.send(request).await;
+    let (parts, body) = request.into_parts();
+    let answer = lease.send(&parts, body).await;
     Ok(answer?.status())
 }

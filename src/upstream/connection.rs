@@ -5,22 +5,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::http1::{Http1, Stream};
 use super::http2::Http2;
 use super::slots::Slot;
-use super::{RequestBody, Server, UpstreamError};
+use super::{Server, UpstreamError};
 use crate::config::{self, Scheme, ServerAddress};
 use crate::time::monotonic;
 
 /// The most header lines an upstream's answer may have.
-const MAX_HEADERS: usize = 128;
+pub(super) const MAX_HEADERS: usize = 128;
 /// The largest head of an upstream's answer, in bytes.
 pub(super) const MAX_HEAD: usize = 128 * 1024;
 
@@ -32,32 +29,6 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 pub(super) enum Connection {
     Http1(Http1),
     Http2(Arc<Http2>),
-}
-
-/// A connection that carries one exchange at a time. Dropping it closes it, whatever it is doing: a server that has answered
-/// but does not take the rest of the request would otherwise hold it, and the client's connection behind it, for as long as it
-/// likes.
-#[derive(Debug)]
-pub(super) struct Http1 {
-    pub(super) sender: SendRequest<RequestBody>,
-    /// Until when it takes new requests.
-    pub(super) young_until: Instant,
-    // Boxed: each answer on its way carries the whole of this.
-    _task: Box<Task>,
-}
-
-/// What drives a connection.
-#[derive(Debug)]
-struct Task {
-    handle: AbortHandle,
-    /// The connection counts for as long as it is held, or driven: whichever is longer.
-    _slot: Option<Arc<Slot>>,
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.handle.abort();
-    }
 }
 
 /// Why there is no connection. All who waited for the one attempt are told.
@@ -114,13 +85,13 @@ pub(super) async fn connect_http1(server: &Server, slot: Option<Slot>) -> Result
             stream.map_err(|error| NoConnection::Tcp(Arc::new(error)))
         };
         match scheme {
-            Scheme::Http => http1(connect().await?, settings, slot).await,
+            Scheme::Http => Ok(http1(Stream::Tcp(connect().await?), settings, slot)),
             Scheme::H2 => Err(unsupported()),
             Scheme::Https => {
                 let tls = server.tls().ok_or_else(unsupported)?;
                 let stream = tls.connect_http1(connect().await?).await;
                 let stream = stream.map_err(|error| NoConnection::Tls(Arc::new(error)))?;
-                http1(stream, settings, slot).await
+                Ok(http1(Stream::Tls(Box::new(stream)), settings, slot))
             }
         }
     };
@@ -151,7 +122,7 @@ async fn open(server: &Server, slot: Option<Slot>) -> Result<Connection, NoConne
         .await
         .map_err(|error| NoConnection::Tcp(Arc::new(error)))?;
     match scheme {
-        Scheme::Http => http1(stream, settings, slot).await,
+        Scheme::Http => Ok(http1(Stream::Tcp(stream), settings, slot)),
         Scheme::H2 => Ok(Connection::Http2(Http2::open(stream, "http", settings, slot).await?)),
         Scheme::Https => {
             let tls = server
@@ -164,7 +135,7 @@ async fn open(server: &Server, slot: Option<Slot>) -> Result<Connection, NoConne
             if http2 {
                 Ok(Connection::Http2(Http2::open(stream, "https", settings, slot).await?))
             } else {
-                http1(stream, settings, slot).await
+                Ok(http1(Stream::Tls(Box::new(stream)), settings, slot))
             }
         }
     }
@@ -180,34 +151,8 @@ async fn tcp(host: &str, port: u16, keepalive: Duration) -> io::Result<TcpStream
     Ok(stream)
 }
 
-async fn http1<S>(stream: S, settings: &config::Upstream, slot: Option<Slot>) -> Result<Connection, NoConnection>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    let slot = slot.map(Arc::new);
-    let held = slot.clone();
-    let task = tokio::spawn(async move {
-        // Dropped last, when the socket is closed.
-        let _held = held;
-        // Whoever waits for an answer on it learns of the error through the answer.
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(Connection::Http1(Http1 {
-        sender,
-        young_until: young_until(settings.pool_max_age),
-        _task: Box::new(Task {
-            handle: task.abort_handle(),
-            _slot: slot,
-        }),
-    }))
+fn http1(stream: Stream, settings: &config::Upstream, slot: Option<Slot>) -> Connection {
+    Connection::Http1(Http1::new(stream, young_until(settings.pool_max_age), slot))
 }
 
 /// The connection broke before it could be used.

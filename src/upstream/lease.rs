@@ -1,17 +1,21 @@
 //! [`Lease`]: a connection for one exchange.
 
 use std::error::Error;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Http1;
+use super::http1::Http1;
 use super::http2::Stream;
 use super::pool::Pool;
-use super::{RequestBody, Server, UpstreamError, framing};
+use super::{AnswerBody, Fault, RequestBody, Server, UpstreamError, framing};
 
 /// A connection for one exchange, or a share in one. [`Lease::give_back`] lets the next exchange have it; dropping it ends
 /// the exchange: a connection of HTTP/1 closes, one of HTTP/2 goes on without the stream.
@@ -32,14 +36,14 @@ pub(super) enum Held {
 /// Why a request that was given to a connection has no answer.
 #[derive(Debug)]
 pub enum SendFailure {
-    /// Nothing of it was sent; here it is again.
-    Unsent(Box<Request<RequestBody>>, hyper::Error),
+    /// Nothing of it was sent; here is its body again.
+    Unsent(Box<RequestBody>, Fault),
     /// The server says that it did nothing about it (RFC 9113, section 8.7), so that it may be sent again, whatever it asks.
-    Unprocessed(hyper::Error),
+    Unprocessed(Fault),
     /// What came is not HTTP.
-    NotHttp(hyper::Error),
+    NotHttp(Fault),
     /// The connection or the stream broke.
-    Broken(hyper::Error),
+    Broken(Fault),
 }
 
 impl Lease {
@@ -74,18 +78,26 @@ impl Lease {
     }
 
     /// Sends the request, which is one of HTTP/1.1, in the way of the connection.
-    pub async fn send(&mut self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
-        let shared = self.is_shared();
-        let sent = match &mut self.connection {
-            Held::Http1(connection) => connection.sender.try_send_request(request).await,
-            Held::Http2(stream) => {
-                framing::to_http2(&mut request, stream.scheme());
-                stream.sender().try_send_request(request).await
+    pub async fn send(&mut self, parts: &Parts, body: RequestBody) -> Result<Response<AnswerBody>, SendFailure> {
+        let failure = match &mut self.connection {
+            Held::Http1(connection) => {
+                if !connection.is_ready() {
+                    return Err(SendFailure::Unsent(Box::new(body), Fault::Closed));
+                }
+                match connection.send(parts, body).await {
+                    Ok((head, decoder)) => return Ok(Response::from_parts(head, AnswerBody::http1(decoder))),
+                    Err(fault @ Fault::NotHttp(_)) => SendFailure::NotHttp(fault),
+                    Err(fault) => SendFailure::Broken(fault),
+                }
             }
-        };
-        let failure = match sent {
-            Ok(response) => return Ok(response),
-            Err(error) => failure(error, shared),
+            Held::Http2(stream) => {
+                let mut request = Request::from_parts(parts.clone(), body);
+                framing::to_http2(&mut request, stream.scheme());
+                match stream.sender().try_send_request(request).await {
+                    Ok(response) => return Ok(response.map(AnswerBody::http2)),
+                    Err(error) => failure(error),
+                }
+            }
         };
         if let Held::Http2(stream) = &self.connection
             && failure.ends_connection()
@@ -93,6 +105,14 @@ impl Lease {
             stream.retire();
         }
         Err(failure)
+    }
+
+    /// The connection, where it carries nothing else.
+    pub(super) const fn http1(&mut self) -> Option<&mut Http1> {
+        match &mut self.connection {
+            Held::Http1(connection) => Some(connection),
+            Held::Http2(_) => None,
+        }
     }
 
     /// Says that no answer came in time: a connection on which nothing at all comes any more is used for nothing else.
@@ -113,15 +133,55 @@ impl Lease {
     }
 }
 
+/// What follows an upgrade, on the connection that was upgraded.
+#[derive(Debug)]
+pub struct Upgraded(Lease);
+
+impl Upgraded {
+    /// What follows the answer that came on it.
+    #[must_use]
+    pub const fn new(lease: Lease) -> Self {
+        Self(lease)
+    }
+
+    fn connection(self: Pin<&mut Self>) -> io::Result<Pin<&mut Http1>> {
+        let connection = self.get_mut().0.http1();
+        connection
+            .map(Pin::new)
+            .ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.connection()?.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.connection()?.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection()?.poll_shutdown(cx)
+    }
+}
+
 impl SendFailure {
     /// Whether a connection of HTTP/2 on which this happened can't be used again, though it may not know yet.
     fn ends_connection(&self) -> bool {
         match self {
             Self::Unsent(..) => true,
-            Self::Unprocessed(error) | Self::NotHttp(error) | Self::Broken(error) => {
+            Self::Unprocessed(fault) | Self::NotHttp(fault) | Self::Broken(fault) => match fault {
                 // What the client's body did is of its own stream.
-                !error.is_user() && cause(error).is_some_and(|cause| !cause.is_reset())
-            }
+                Fault::Http2(error) => !error.is_user() && cause(error).is_some_and(|cause| !cause.is_reset()),
+                Fault::Broken(_) | Fault::Closed | Fault::NotHttp(_) | Fault::Body(_) => false,
+            },
         }
     }
 }
@@ -131,27 +191,24 @@ fn cause(error: &hyper::Error) -> Option<&h2::Error> {
     error.source()?.downcast_ref()
 }
 
-fn failure(mut error: TrySendError<Request<RequestBody>>, shared: bool) -> SendFailure {
+fn failure(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {
     let back = error.take_message();
     let error = error.into_error();
-    if let Some(mut back) = back {
-        if shared {
-            framing::to_http1(&mut back);
-        }
-        return SendFailure::Unsent(Box::new(back), error);
+    if let Some(back) = back {
+        return SendFailure::Unsent(Box::new(back.into_body()), error.into());
     }
     if error.is_parse() {
-        return SendFailure::NotHttp(error);
+        return SendFailure::NotHttp(error.into());
     }
     match cause(&error) {
         // A GOAWAY is told to the streams alone that it says nothing was done about.
         Some(cause)
             if cause.is_remote() && (cause.is_go_away() || cause.reason() == Some(h2::Reason::REFUSED_STREAM)) =>
         {
-            SendFailure::Unprocessed(error)
+            SendFailure::Unprocessed(error.into())
         }
-        Some(cause) if cause.is_library() => SendFailure::NotHttp(error),
-        Some(_) | None => SendFailure::Broken(error),
+        Some(cause) if cause.is_library() => SendFailure::NotHttp(error.into()),
+        Some(_) | None => SendFailure::Broken(error.into()),
     }
 }
 

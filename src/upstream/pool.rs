@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use http_body_util::Either;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-use super::connection::{Connection, Http1, NoConnection, broken, connect, connect_http1, may_be_http2};
+use super::connection::{Connection, NoConnection, connect, connect_http1, may_be_http2};
+use super::http1::Http1;
 use super::http2::{Http2, Stream};
 use super::lease::{Held, Lease};
 use super::slots::{Slots, Turn};
@@ -62,10 +62,10 @@ struct Idle {
 
 impl Idle {
     /// Whether it can't be used any more.
-    fn is_over(&self, now: Instant, idle_timeout: Duration) -> bool {
-        self.connection.sender.is_closed()
-            || self.connection.young_until <= now
+    fn is_over(&mut self, now: Instant, idle_timeout: Duration) -> bool {
+        self.connection.young_until() <= now
             || now.saturating_duration_since(self.since) > idle_timeout
+            || !self.connection.is_ready()
     }
 }
 
@@ -272,9 +272,9 @@ impl Pool {
         state.shared.push(connection);
     }
 
-    /// Keeps a connection for the next exchange, unless it is closed or enough are idle.
-    pub(super) fn keep(self: &Arc<Self>, connection: Http1, max_idle: usize) {
-        if connection.sender.is_closed() {
+    /// Keeps a connection for the next exchange, unless no other can follow on it or enough are idle.
+    pub(super) fn keep(self: &Arc<Self>, mut connection: Http1, max_idle: usize) {
+        if !connection.is_ready() {
             return;
         }
         self.push(connection, max_idle);
@@ -305,11 +305,6 @@ impl Pool {
         };
         let caps = &server.settings().resilience.caps;
         match slots.turn(self, *max, caps).await {
-            Some(Turn::Idle(mut connection)) => match timeout(caps.queue_timeout, connection.sender.ready()).await {
-                Ok(Ok(())) => Ok(Turn::Idle(connection)),
-                Ok(Err(error)) => Err(broken(error)),
-                Err(_) => Err(NoConnection::Full),
-            },
             Some(turn) => Ok(turn),
             None => Err(NoConnection::Full),
         }
@@ -368,22 +363,21 @@ impl Pool {
     fn close_expired(&self, idle_timeout: Duration) {
         let mut state = self.state();
         let now = monotonic();
-        state.idle.retain(|idle| !idle.is_over(now, idle_timeout));
+        state.idle.retain_mut(|idle| !idle.is_over(now, idle_timeout));
         state.shared.retain(|connection| !connection.is_over(idle_timeout));
     }
 }
 
 impl State {
-    /// The connection used last that is ready. One that still sends the rest of a body whose answer came early stays.
+    /// The connection used last that is ready.
     fn take_ready(&mut self, idle_timeout: Duration) -> Option<Http1> {
+        if self.idle.is_empty() {
+            return None;
+        }
         let now = monotonic();
-        let mut at = self.idle.len();
-        while at > 0 {
-            at -= 1;
-            if self.idle[at].is_over(now, idle_timeout) {
-                self.idle.remove(at);
-            } else if self.idle[at].connection.sender.is_ready() {
-                return self.idle.remove(at).map(|idle| idle.connection);
+        while let Some(mut idle) = self.idle.pop_back() {
+            if !idle.is_over(now, idle_timeout) {
+                return Some(idle.connection);
             }
         }
         None

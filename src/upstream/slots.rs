@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::connection::Http1;
+use super::http1::Http1;
 use super::pool::Pool;
 use crate::config::Caps;
 

@@ -10,6 +10,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{BodyFailure, RequestBody};
+#[cfg(test)]
+use crate::rules::headers::IdentityHeaders;
 
 /// The beginning of a body, and the rest of it.
 #[derive(Debug)]
@@ -61,6 +63,21 @@ impl Tape {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl RequestBody {
+    /// A body that comes in these parts.
+    pub(super) fn of_parts(parts: [Bytes; 2], identity: &Arc<IdentityHeaders>) -> Self {
+        let tape = Arc::new(Tape(Mutex::new(State {
+            body: Box::new(Self::empty(Arc::clone(identity))),
+            read: parts.len(),
+            frames: parts.into_iter().map(Kept::Data).collect(),
+            room: Some(0),
+            failure: None,
+        })));
+        Self::replay(&tape, identity)
     }
 }
 

@@ -1,0 +1,170 @@
+//! Heads of HTTP/1.1: writing that of a request, reading that of an answer.
+
+use std::mem::MaybeUninit;
+
+use bytes::BytesMut;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::request;
+use http::{Method, Response, StatusCode, Version, response};
+
+use super::decode::Decoder;
+use crate::upstream::Fault;
+use crate::upstream::connection::{MAX_HEAD, MAX_HEADERS};
+
+/// How the body of a request is framed (RFC 9112, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    None,
+    /// This many bytes are left.
+    Length(u64),
+    Chunked,
+}
+
+/// Writes the head of a request; says how its body, if it `has_body`, has to follow.
+pub(super) fn write(parts: &request::Parts, has_body: bool, out: &mut Vec<u8>) -> Framing {
+    let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    for piece in [parts.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    for (name, value) in &parts.headers {
+        if !has_body && *name == TRANSFER_ENCODING {
+            continue;
+        }
+        line(name, value, out);
+    }
+    let framing = match length(&parts.headers) {
+        _ if !has_body => Framing::None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    };
+    if framing == Framing::Chunked && !parts.headers.contains_key(TRANSFER_ENCODING) {
+        line(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"), out);
+    }
+    out.extend_from_slice(b"\r\n");
+    framing
+}
+
+/// Writes one header line. A [`HeaderValue`] has no line ends in it.
+pub(super) fn line(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
+    let pieces = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Where something is in what was read.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    from: usize,
+    to: usize,
+}
+
+impl Span {
+    /// Of what is a part of the whole. What is empty may lie anywhere.
+    fn of(part: &[u8], whole: &[u8]) -> Self {
+        let from = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+        match from.checked_add(part.len()) {
+            Some(to) if !part.is_empty() && to <= whole.len() => Self { from, to },
+            Some(_) | None => Self::default(),
+        }
+    }
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) parts: response::Parts,
+    pub(super) body: Decoder,
+    /// Whether another request may follow on the connection.
+    pub(super) keep: bool,
+}
+
+/// Takes the head of an answer to a request with this method from the front of what was read, if all of it is there.
+pub(super) fn take(input: &mut BytesMut, method: &Method) -> Result<Option<Head>, Fault> {
+    let mut space = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut read = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut read, input, &mut space);
+    let size = match parsed {
+        Ok(httparse::Status::Complete(size)) if size <= MAX_HEAD => size,
+        Ok(httparse::Status::Partial) if input.len() <= MAX_HEAD => return Ok(None),
+        Ok(_) => return Err(Fault::NotHttp("the head of the answer is too large")),
+        Err(httparse::Error::TooManyHeaders) => return Err(Fault::NotHttp("the answer has too many header lines")),
+        Err(_) => return Err(Fault::NotHttp("the head of the answer is not one of HTTP/1")),
+    };
+    let (mut parts, ()) = Response::new(()).into_parts();
+    let status = read.code.and_then(|code| StatusCode::from_u16(code).ok());
+    parts.status = status.ok_or(Fault::NotHttp("the answer has no status"))?;
+    parts.version = match read.version {
+        Some(0) => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    // Where names and values are, so that the values can share what was read.
+    let mut lines = [(Span::default(), Span::default()); MAX_HEADERS];
+    let count = read.headers.len();
+    for (header, line) in read.headers.iter().zip(&mut lines) {
+        *line = (Span::of(header.name.as_bytes(), input), Span::of(header.value, input));
+    }
+    let head = input.split_to(size).freeze();
+    parts.headers.reserve(count);
+    for (name, value) in lines.iter().take(count) {
+        let name = HeaderName::from_bytes(&head[name.from..name.to]);
+        let value = HeaderValue::from_maybe_shared(head.slice(value.from..value.to));
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err(Fault::NotHttp("the answer has a header line that is none"));
+        };
+        parts.headers.append(name, value);
+    }
+    let (body, keep) = framing(&parts, method)?;
+    Ok(Some(Head { parts, body, keep }))
+}
+
+/// How the body of an answer is framed (RFC 9112, section 6.3), and whether another answer may follow it (section 9.3).
+fn framing(parts: &response::Parts, method: &Method) -> Result<(Decoder, bool), Fault> {
+    let is_http11 = parts.version == Version::HTTP_11;
+    let option = |wanted: &str| {
+        let lines = parts.headers.get_all(CONNECTION).iter();
+        lines
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+    };
+    let keep = if is_http11 {
+        !option("close")
+    } else {
+        option("keep-alive")
+    };
+    if *method == Method::HEAD || parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {
+        return Ok((Decoder::Done, keep));
+    }
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok((Decoder::Done, false));
+    }
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        // Any other is refused by whoever relays the answer; here it ends with the connection.
+        let plain = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        return Ok(
+            match plain && is_http11 && !parts.headers.contains_key(CONTENT_LENGTH) {
+                true => (Decoder::chunked(), keep),
+                false => (Decoder::Close, false),
+            },
+        );
+    }
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok((Decoder::Close, false)),
+        (Some(length), None) => {
+            let digits = length
+                .to_str()
+                .ok()
+                .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let length = digits.and_then(|digits| digits.parse().ok());
+            let length = length.ok_or(Fault::NotHttp("the Content-Length of the answer is not a number"))?;
+            Ok((Decoder::length(length), keep))
+        }
+        (Some(_), Some(_)) => Err(Fault::NotHttp("the answer has more than one Content-Length")),
+    }
+}
