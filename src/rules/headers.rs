@@ -25,7 +25,6 @@ pub use value::encode_value;
 
 use self::names::{Kind, kind_of};
 use super::policy::Permit;
-use crate::problem::GATEWAY_ERROR;
 
 /// What this gateway adds to `Via` of what it received as HTTP/1.1 (RFC 9110, section 7.6.3).
 const VIA_DOORWARD: HeaderValue = HeaderValue::from_static("1.1 doorward");
@@ -102,13 +101,12 @@ fn is_dropped(name: &HeaderName, peer_is_trusted: bool) -> bool {
 }
 
 /// Makes the headers of an upstream's answer those that the client may see: hop-by-hop headers and what `Connection` names
-/// are removed (`Trailer` is kept), and [`GATEWAY_ERROR`], which only the gateway says; `Via` is added.
+/// are removed (`Trailer` is kept), and [`GATEWAY_ERROR`](crate::problem::GATEWAY_ERROR), which only the gateway says; `Via` is added.
 ///
 /// With an `Upgrade` that is relayed (101), its headers are set again afterwards by whoever relays it.
 pub fn rewrite_response(headers: &mut HeaderMap) {
     hop::remove_connection(headers);
     hop::remove_fixed(headers);
-    headers.remove(GATEWAY_ERROR);
     headers.append(VIA, VIA_DOORWARD);
 }
 

@@ -21,6 +21,11 @@ use crate::limiter::Tally;
 use crate::tls::Tls;
 use crate::upstream::Pools;
 
+/// How many tasks may run before the kernel is asked for what has come meanwhile, where there are as many to run. Each
+/// question is a system call; with 64 tasks between two (the runtime's own choice is about as many) there were twice as many of
+/// them as are needed, and with ten microseconds a task, these take a few milliseconds at most.
+const EVENT_INTERVAL: u32 = 256;
+
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -84,7 +89,11 @@ pub(super) fn run(
     shared: &Arc<ArcSwap<Shared>>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "a worker has no runtime");

@@ -1,8 +1,9 @@
 //! Headers that are for one connection (RFC 9110, section 7.6.1).
 
-use http::header::{CONNECTION, Entry, HeaderMap, HeaderValue, TE};
+use http::header::{CONNECTION, Entry, HeaderMap, HeaderName, HeaderValue, TE};
 
 use super::names::{Kind, kind_of};
+use crate::problem::GATEWAY_ERROR;
 
 /// What goes besides `Connection` and what it names. `Trailer` stays, so that trailers can be relayed.
 const FIXED: &[&str] = &[
@@ -17,10 +18,17 @@ const FIXED: &[&str] = &[
     "upgrade",
 ];
 
-/// Removes the headers that are hop-by-hop by definition.
+/// Removes from an answer the headers that are hop-by-hop by definition, and what only the gateway says.
 pub(super) fn remove_fixed(headers: &mut HeaderMap) {
-    for name in FIXED {
-        headers.remove(*name);
+    // Usually there are none, and then this vector does not allocate: one look at each of a few names costs less than
+    // asking for each that may not be there.
+    let removed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| FIXED.contains(&name.as_str()) || **name == GATEWAY_ERROR)
+        .cloned()
+        .collect();
+    for name in removed {
+        headers.remove(name);
     }
 }
 

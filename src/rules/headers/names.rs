@@ -121,8 +121,37 @@ pub(super) const fn fold(byte: u8) -> u8 {
     }
 }
 
+/// For each first byte of a name that means something, which lengths such names have: a bit each. Most names are told apart
+/// by this alone.
+const LENGTHS: [u64; 128] = {
+    let mut lengths = [0; 128];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let name = NAMES[at].0.as_bytes();
+        lengths[name[0] as usize] |= 1 << name.len();
+        at += 1;
+    }
+    at = 0;
+    while at < FAMILIES.len() {
+        // And all that are longer.
+        let name = FAMILIES[at].0.as_bytes();
+        lengths[name[0] as usize] |= u64::MAX << name.len();
+        at += 1;
+    }
+    lengths
+};
+
+/// Whether a name may mean something, by its first byte and its length.
+fn may_mean_something(name: &str) -> bool {
+    let first = name.as_bytes().first().map_or(0, |byte| fold(*byte));
+    LENGTHS[usize::from(first & 0x7f)] >> name.len().min(63) & 1 == 1
+}
+
 /// What `name` means, in any spelling; `None`: nothing to the gateway.
 pub(super) fn kind_of(name: &str) -> Option<Kind> {
+    if !may_mean_something(name) {
+        return None;
+    }
     // Longer names are cut: they can only be of a family.
     let mut buffer = [0; LONGEST + 1];
     let folded = &mut buffer[..name.len().min(LONGEST + 1)];
@@ -183,6 +212,25 @@ mod tests {
         assert!(NAMES.is_sorted_by(|(one, _), (other, _)| one < other));
         for (name, _) in NAMES.iter().chain(FAMILIES) {
             assert!(is_plain(name) && name.len() <= LONGEST, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_look_lets_every_name_pass_that_means_something() {
+        for (name, _) in NAMES {
+            assert!(
+                may_mean_something(name) && may_mean_something(&name.to_uppercase()),
+                "{name}"
+            );
+        }
+        for (family, _) in FAMILIES {
+            for more in [0, 1, 20, 30, 100, 1000] {
+                let name = format!("{family}{}", "a".repeat(more));
+                assert!(may_mean_something(&name), "{name}");
+            }
+        }
+        for name in ["accept", "user-agent", "cookie", ""] {
+            assert!(!may_mean_something(name), "{name}");
         }
     }
 

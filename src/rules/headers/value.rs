@@ -22,6 +22,11 @@ pub(super) fn write_encoded(buffer: &mut BytesMut, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let inner = text.trim_matches(' ');
     let lead = text.len() - text.trim_start_matches(' ').len();
+    // The usual text is as it is.
+    if inner.len() == text.len() && text.bytes().all(|byte| matches!(byte, b' '..=b'$' | b'&'..=b'~')) {
+        buffer.extend_from_slice(text.as_bytes());
+        return;
+    }
     for (at, byte) in text.bytes().enumerate() {
         let is_inner = (lead..lead + inner.len()).contains(&at);
         if matches!(byte, b'!'..=b'$' | b'&'..=b'~') || (byte == b' ' && is_inner) {
