@@ -43,7 +43,7 @@ use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, monotonic};
 use crate::tls::Challenges;
 use crate::token::Tokens;
-use crate::upstream::{Pools, UpstreamError, Upstreams};
+use crate::upstream::{Interim, Pools, UpstreamError, Upstreams};
 use record::Record;
 use request_id::RequestIds;
 use routes::{Called, Routes};
@@ -186,13 +186,14 @@ impl Gateway {
     }
 
     /// Answers one request. `refused` is why its head was refused already, if it was; `done` is dropped with the answer's
-    /// last byte.
+    /// last byte. Interim answers go to `interim`, while there is no answer.
     pub async fn handle<D>(
         &self,
         request: Request<Incoming>,
         peer: &Arc<Peer>,
         refused: Option<Problem>,
         pools: &Pools,
+        interim: Option<Interim>,
         done: D,
     ) -> Response<Body<D>> {
         let moment = Moment {
@@ -212,9 +213,9 @@ impl Gateway {
             peer: Arc::clone(peer),
             trusted,
             request_id: self.ids.keep_or_make(parts.headers.get(X_REQUEST_ID)),
+            interim,
         };
-        let has_body = !incoming.is_end_stream();
-        let version = parts.version;
+        let (version, has_body) = (parts.version, !incoming.is_end_stream());
         // Not below the endpoints that we own: a proxy that asks there takes a status of 200 for a yes.
         let grpc = is_grpc(version, &parts.method, &parts.headers)
             && RequestPath::parse(parts.uri.path()).is_ok_and(|path| !snapshot.owned.claims(&path));

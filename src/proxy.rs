@@ -240,6 +240,7 @@ impl Proxy {
             identity: &self.identity,
             deadline: route.timeout.map(|timeout| moment.started + timeout),
             upgrade: upgrade.as_ref(),
+            interim: caller.interim.as_ref(),
             key,
         };
         let version = parts.version;

@@ -11,7 +11,7 @@ use crate::id::Identity;
 use crate::limiter::Place;
 use crate::rules::headers::CertificateHeaders;
 use crate::time::Timestamp;
-use crate::upstream::{BodyWatch, Pools};
+use crate::upstream::{BodyWatch, Interim, Pools};
 
 /// The other end of a client's connection.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Caller {
     pub trusted: bool,
     /// The request's id.
     pub request_id: HeaderValue,
+    /// Where interim answers to it go, if it takes any.
+    pub interim: Option<Interim>,
 }
 
 /// What the pipeline learnt about a request, for its log line and metrics.

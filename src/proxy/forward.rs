@@ -17,7 +17,7 @@ use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
 use crate::time::monotonic;
 use crate::upstream::{
-    AnswerBody, BodyWatch, Flight, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError,
+    AnswerBody, BodyWatch, Flight, Interim, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError,
 };
 
 /// One request on its way to one upstream. The [`Permit`] says that it may go.
@@ -30,6 +30,8 @@ pub(super) struct Errand<'a> {
     pub(super) identity: &'a Arc<IdentityHeaders>,
     pub(super) deadline: Option<Instant>,
     pub(super) upgrade: Option<&'a Upgrade>,
+    /// Where interim answers go, if the client takes them.
+    pub(super) interim: Option<&'a Interim>,
     /// What the request is known by again, where that decides who gets it.
     pub(super) key: Option<u64>,
 }
@@ -159,7 +161,7 @@ impl Errand<'_> {
         parts: &Parts,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let sending = lease.send(parts, body);
+        let sending = lease.send(parts, body, self.interim.map(|interim| (interim, self.identity.as_ref())));
         let response = match self.within(self.upstream.response_timeout(), sending).await {
             None => {
                 lease.timed_out();

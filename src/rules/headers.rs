@@ -13,7 +13,7 @@ mod value;
 
 use bytes::BytesMut;
 use http::Version;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TE, VIA};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, VIA};
 
 pub use certificate::CertificateHeaders;
 pub use client::client_address;
@@ -108,6 +108,18 @@ pub fn rewrite_response(headers: &mut HeaderMap) {
     hop::remove_connection(headers);
     hop::remove_fixed(headers);
     headers.append(VIA, VIA_DOORWARD);
+}
+
+/// Makes the headers of an upstream's interim answer (1xx) those that the client may see: as in a final one, without what is
+/// about content, which it has none of, and without identity headers, which are for upstreams alone.
+pub fn rewrite_interim(headers: &mut HeaderMap, names: &IdentityHeaders) {
+    rewrite_response(headers);
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(TRAILER);
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| names.claims(name)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
 }
 
 #[cfg(test)]

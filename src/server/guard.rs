@@ -6,16 +6,18 @@
 //! before it on the connection, in order, whatever was pipelined. Bytes that pass are handed on where they were read, without
 //! a copy, unless a head arrives in pieces.
 
+mod interims;
 mod shared;
+mod write;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::alarm::Alarm;
 use super::framing::{Progress, Tracker};
@@ -133,6 +135,12 @@ pub(super) struct Guard<S> {
     read_alarm: Alarm,
     sends: Pace,
     stall: Stall,
+    /// What is left to write of interim answers.
+    interims: BytesMut,
+    /// Who was said to write them.
+    writer: Option<Waker>,
+    /// The number of the request whose answer hyper writes next, if it has written all else and nothing since.
+    clean_for: Option<u64>,
 }
 
 impl<S> Guard<S> {
@@ -150,6 +158,9 @@ impl<S> Guard<S> {
             read_alarm: Alarm::default(),
             sends: timeouts.pace(),
             stall: Stall::new(&timeouts),
+            interims: BytesMut::new(),
+            writer: None,
+            clean_for: None,
         }
     }
 
@@ -309,55 +320,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 },
             }
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Guard<S> {
-    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(result) = result {
-            self.stall.took(result.as_ref().map_or(0, |bytes| *bytes));
-            return Poll::Ready(result);
-        }
-        if let Some(why) = self.shared.ended() {
-            // hyper does not ask the answer's body for more, which would say so, before the client takes what there is.
-            let error = format!("what the client does not take was ended: {why}");
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, error)));
-        }
-        self.stall.poll_late(cx).map(Err)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.io).poll_write(cx, buf);
-        this.written(cx, result)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
-        this.written(cx, result)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        // A socket has nothing to flush: this says nothing about whether the client reads.
-        Pin::new(&mut this.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        this.linger(cx)
     }
 }
 

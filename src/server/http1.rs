@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -20,7 +20,7 @@ use super::{Phase, head, until_stopping};
 use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
 use crate::token::Watched;
-use crate::upstream::Pools;
+use crate::upstream::{Interim, InterimClient, Pools};
 
 /// Serves HTTP/1 on a connection to its end.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -123,6 +123,9 @@ impl Service<Request<Incoming>> for Client {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let refused = self.state.begin().map(head::Refusal::problem);
+        // HTTP/1.0 knows of no interim answers (RFC 9110, section 15.2).
+        let interim = (request.version() == Version::HTTP_11)
+            .then(|| Interim::new(Arc::clone(&self.state) as Arc<dyn InterimClient>, self.state.current()));
         let busy = Busy(Arc::clone(&self.state));
         let (gateway, pools, peer) = (
             Arc::clone(&self.gateway),
@@ -131,7 +134,7 @@ impl Service<Request<Incoming>> for Client {
         );
         let (state, slot) = (Arc::clone(&self.state), Arc::clone(&self.tunnel));
         Box::pin(async move {
-            let mut response = gateway.handle(request, &peer, refused, &pools, busy).await;
+            let mut response = gateway.handle(request, &peer, refused, &pools, interim, busy).await;
             let tunnel = response.body_mut().tunnel();
             state.settle(tunnel.is_some());
             if let Some(tunnel) = tunnel {

@@ -155,7 +155,7 @@ impl Service<Request<Incoming>> for Client {
             pace: Arc::clone(&pace),
         };
         Box::pin(async move {
-            let mut response = gateway.handle(request, &peer, refused, &pools, held).await;
+            let mut response = gateway.handle(request, &peer, refused, &pools, None, held).await;
             if let Some(tunnel) = response.body_mut().tunnel() {
                 // It begins when this answer is out, and the stream is in use until it ends.
                 tokio::spawn(tunnel);

@@ -84,6 +84,6 @@ async fn ask(
         .insert(USER_AGENT, HeaderValue::from_static("doorward"));
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
     let (parts, body) = request.into_parts();
-    let answer = lease.send(&parts, body).await;
+    let answer = lease.send(&parts, body, None).await;
     Ok(answer?.status())
 }

@@ -25,7 +25,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::connection::MAX_HEAD;
 use super::slots::Slot;
-use super::{Fault, RequestBody};
+use super::{Fault, Interim, RequestBody};
+use crate::rules::headers::IdentityHeaders;
 pub(super) use decode::Decoder;
 use decode::Step;
 use head::Head;
@@ -96,12 +97,20 @@ impl Http1 {
         &mut self,
         parts: &request::Parts,
         body: RequestBody,
+        interim: Option<(&Interim, &IdentityHeaders)>,
     ) -> Result<(response::Parts, Decoder), Fault> {
         let wire = &mut *self.wire;
         wire.at_rest = false;
         wire.out.begin(parts, body);
-        let mut interim = 0;
-        let head = poll_fn(|cx| wire.poll_head(cx, &parts.method, &mut interim)).await?;
+        let mut count = 0;
+        let mut heard = |head: &Head| {
+            count += 1;
+            if let Some((interim, names)) = interim {
+                interim.pass(head.parts.status, &head.parts.headers, names);
+            }
+            count <= MAX_INTERIM
+        };
+        let head = poll_fn(|cx| wire.poll_head(cx, &parts.method, &mut heard)).await?;
         wire.keep &= head.keep;
         wire.rest(&head.body);
         Ok((head.parts, head.body))
@@ -133,7 +142,12 @@ impl Wire {
         self.at_rest = matches!(body, Decoder::Done) && self.out.is_done();
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method, interim: &mut u32) -> Poll<Result<Head, Fault>> {
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: &Method,
+        heard: &mut impl FnMut(&Head) -> bool,
+    ) -> Poll<Result<Head, Fault>> {
         // What was there has no head in it.
         let mut searched = self.input.len();
         loop {
@@ -148,8 +162,7 @@ impl Wire {
                 if !is_interim || head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
                 }
-                *interim += 1;
-                if *interim > MAX_INTERIM {
+                if !heard(&head) {
                     return Poll::Ready(Err(Fault::NotHttp("the server does not come to its answer")));
                 }
             }

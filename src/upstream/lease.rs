@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::http1::Http1;
 use super::http2::Stream;
 use super::pool::Pool;
-use super::{AnswerBody, Fault, RequestBody, Server, UpstreamError, framing};
+use super::{AnswerBody, Fault, Interim, RequestBody, Server, UpstreamError, framing};
+use crate::rules::headers::IdentityHeaders;
 
 /// A connection for one exchange, or a share in one. [`Lease::give_back`] lets the next exchange have it; dropping it ends
 /// the exchange: a connection of HTTP/1 closes, one of HTTP/2 goes on without the stream.
@@ -77,14 +78,20 @@ impl Lease {
         }
     }
 
-    /// Sends the request, which is one of HTTP/1.1, in the way of the connection.
-    pub async fn send(&mut self, parts: &Parts, body: RequestBody) -> Result<Response<AnswerBody>, SendFailure> {
+    /// Sends the request, which is one of HTTP/1.1, in the way of the connection. Interim answers to it go where it is said,
+    /// without the headers of identities; hyper does not tell of those that come over HTTP/2.
+    pub async fn send(
+        &mut self,
+        parts: &Parts,
+        body: RequestBody,
+        interim: Option<(&Interim, &IdentityHeaders)>,
+    ) -> Result<Response<AnswerBody>, SendFailure> {
         let failure = match &mut self.connection {
             Held::Http1(connection) => {
                 if !connection.is_ready() {
                     return Err(SendFailure::Unsent(Box::new(body), Fault::Closed));
                 }
-                match connection.send(parts, body).await {
+                match connection.send(parts, body, interim).await {
                     Ok((head, decoder)) => return Ok(Response::from_parts(head, AnswerBody::http1(decoder))),
                     Err(fault @ Fault::NotHttp(_)) => SendFailure::NotHttp(fault),
                     Err(fault) => SendFailure::Broken(fault),

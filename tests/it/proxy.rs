@@ -4,5 +4,6 @@ mod answers;
 mod bodies;
 mod edges;
 mod headers;
+mod interim;
 mod limits;
 mod upstreams;

@@ -5,10 +5,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::interims::Interims;
 use crate::server::head::Refusal;
 use crate::token::{self, Watched};
+use crate::upstream::InterimClient;
 
 /// What the guard of a connection and the service on it tell each other.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub(in crate::server) struct Shared {
     /// What the answer that is being sent may go on with.
     watched: Mutex<Option<Watched>>,
     is_watched: AtomicBool,
+    interims: Interims,
 }
 
 impl Shared {
@@ -49,6 +53,7 @@ impl Shared {
             waits: AtomicBool::new(false),
             watched: Mutex::new(None),
             is_watched: AtomicBool::new(false),
+            interims: Interims::default(),
         }
     }
 
@@ -75,6 +80,22 @@ impl Shared {
     /// Whether the service has been called with this many requests.
     pub(super) fn has_called(&self, heads: u64) -> bool {
         self.calls.load(Ordering::Relaxed) >= heads
+    }
+
+    /// The number, counting from one, of the request that the service was called with last.
+    pub(in crate::server) fn current(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The number of the request that the service was called with last, unless it has answered it.
+    pub(super) fn unanswered(&self) -> Option<u64> {
+        let current = self.current();
+        (self.settled.load(Ordering::Acquire) / 2 < current).then_some(current)
+    }
+
+    /// The interim answers that wait to be written.
+    pub(super) const fn interims(&self) -> &Interims {
+        &self.interims
     }
 
     /// Notes what the answer to the request that the service was called with last is: an upgrade or not.
@@ -156,5 +177,13 @@ impl Shared {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.finished.store(now, Ordering::Relaxed);
         self.busy.store(false, Ordering::Relaxed);
+    }
+}
+
+impl InterimClient for Shared {
+    fn interim(&self, request: u64, status: StatusCode, headers: &HeaderMap) {
+        if self.unanswered() == Some(request) {
+            self.interims.push(request, status, headers);
+        }
     }
 }

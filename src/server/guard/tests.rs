@@ -195,3 +195,41 @@ async fn what_is_held_is_bounded() {
     shared.settle(true);
     assert_eq!(read_exactly(&mut guard, sent).await, vec![0; sent]);
 }
+
+#[tokio::test]
+async fn an_interim_answer_stands_after_all_that_was_written_before_and_never_after_its_own_answer() {
+    use crate::upstream::InterimClient;
+    let (mut client, mut guard, shared) = guarded(Duration::from_secs(600));
+    // More than the pipe holds, so that it goes out in parts.
+    let long = http::HeaderValue::try_from("a".repeat(9000)).unwrap();
+    let long: http::HeaderMap = [(http::header::LINK, long)].into_iter().collect();
+    let hint = |request| shared.interim(request, http::StatusCode::EARLY_HINTS, &long);
+    hint(1);
+    assert_eq!(shared.begin(), None);
+    let writer = async {
+        guard.write_all(b"<a former").await.unwrap();
+        hint(1);
+        guard.write_all(b" answer>").await.unwrap();
+        guard.flush().await.unwrap();
+        hint(1);
+        hint(2);
+        shared.settle(false);
+        hint(1);
+        guard.write_all(b"<its answer>").await.unwrap();
+        guard.flush().await.unwrap();
+        assert_eq!(shared.begin(), None);
+        hint(2);
+        shared.settle(false);
+        guard.write_all(b"<next>").await.unwrap();
+        guard.flush().await.unwrap();
+        drop(guard);
+    };
+    let mut seen = String::new();
+    let ((), read) = tokio::join!(writer, client.read_to_string(&mut seen));
+    read.unwrap();
+    let hint = format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "a".repeat(9000));
+    assert_eq!(
+        seen,
+        ["<a former answer>", &hint, &hint, "<its answer>", "<next>"].concat()
+    );
+}

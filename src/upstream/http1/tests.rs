@@ -256,7 +256,7 @@ async fn exchanges_follow_each_other_and_interim_answers_are_none() {
             let answer = format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Round: {round}\r\n\r\n{round}");
             server.write_all(answer.as_bytes()).await.unwrap();
         };
-        let (sent, ()) = tokio::join!(connection.send(&request, no_body()), answer);
+        let (sent, ()) = tokio::join!(connection.send(&request, no_body(), None), answer);
         let (head, mut body) = sent.unwrap();
         assert_eq!((head.status.as_u16(), head.version), (200, Version::HTTP_11));
         assert_eq!(head.headers["x-round"], round.to_string());
@@ -289,7 +289,7 @@ async fn a_server_that_never_comes_to_its_answer_is_given_up() {
         while server.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.is_ok() {}
     };
     let ask = async {
-        let sent = connection.send(&request, no_body()).await;
+        let sent = connection.send(&request, no_body(), None).await;
         drop(connection);
         sent
     };
@@ -327,7 +327,7 @@ async fn a_body_follows_as_it_is_framed() {
                 .await
                 .unwrap();
         };
-        let (sent, ()) = tokio::join!(connection.send(&request, body), answer);
+        let (sent, ()) = tokio::join!(connection.send(&request, body, None), answer);
         assert_eq!(sent.unwrap().0.status.as_u16(), 200);
         assert!(connection.is_ready());
     }
