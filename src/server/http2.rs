@@ -10,6 +10,7 @@ mod frames;
 mod guard;
 mod head;
 mod inbound;
+mod interims;
 mod pace;
 mod streams;
 
@@ -32,8 +33,9 @@ use super::{Phase, head as http1_head, until_stopping};
 use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
 use crate::token::Watched;
-use crate::upstream::Pools;
+use crate::upstream::{Interim, InterimClient, Pools};
 use guard::Guard;
+use interims::Interims;
 use pace::{Attendants, Pace, Paced};
 use streams::{Stream, Streams};
 
@@ -59,12 +61,14 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let address = peer.address;
     let streams = Arc::new(Streams::new());
     let attendants = Attendants::new(limits.timeouts.body());
+    let interims = Arc::new(Interims::default());
     let service = Client {
         attendants: attendants.clone(),
         gateway: shared.gateway,
         pools,
         peer,
         streams: Arc::clone(&streams),
+        interims: Arc::clone(&interims),
         limits: limits.head,
     };
     let mut builder = http2::Builder::new(attendants);
@@ -82,7 +86,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .keep_alive_timeout(PONG_TIMEOUT)
         // What it carries is for the proxy to say (RFC 8441).
         .enable_connect_protocol();
-    let guard = Guard::new(stream, limits.timeouts, Arc::clone(&streams));
+    let guard = Guard::new(stream, limits.timeouts, Arc::clone(&streams), interims);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -116,6 +120,20 @@ async fn end(phase: &mut watch::Receiver<Phase>, streams: &Streams, keep_alive: 
 struct Held {
     _stream: Stream,
     pace: Arc<Pace>,
+    _asking: Asking,
+}
+
+/// Says that a request has no answer yet, until it is settled or dropped.
+#[derive(Debug)]
+struct Asking {
+    interims: Arc<Interims>,
+    stream: u32,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.interims.settle(self.stream);
+    }
 }
 
 impl Hold for Held {
@@ -130,6 +148,7 @@ struct Client {
     pools: Arc<Pools>,
     peer: Arc<Peer>,
     streams: Arc<Streams>,
+    interims: Arc<Interims>,
     limits: http1_head::Limits,
     attendants: Attendants,
 }
@@ -150,12 +169,22 @@ impl Service<Request<Incoming>> for Client {
             Arc::clone(&self.peer),
         );
         let pace = self.attendants.next();
+        let number = self.interims.begin();
+        let interims = Arc::clone(&self.interims);
+        let interim = Interim::new(Arc::clone(&interims) as Arc<dyn InterimClient>, u64::from(number));
         let held = Held {
             _stream: stream,
             pace: Arc::clone(&pace),
+            _asking: Asking {
+                interims: Arc::clone(&interims),
+                stream: number,
+            },
         };
         Box::pin(async move {
-            let mut response = gateway.handle(request, &peer, refused, &pools, None, held).await;
+            let mut response = gateway
+                .handle(request, &peer, refused, &pools, Some(interim), held)
+                .await;
+            interims.settle(number);
             if let Some(tunnel) = response.body_mut().tunnel() {
                 // It begins when this answer is out, and the stream is in use until it ends.
                 tokio::spawn(tunnel);

@@ -5,6 +5,7 @@ mod clients;
 mod connect;
 mod floods;
 mod identity;
+mod interim;
 pub(crate) mod play;
 mod streams;
 mod websocket;

@@ -4,13 +4,14 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frames::{Frames, Header, Reader, kind};
+use super::frames::{Frames, Header, Reader, flag, kind};
 use super::inbound::{Fault, Inbound};
+use super::interims::Interims;
 use super::streams::Streams;
 use crate::server::alarm::Alarm;
 use crate::server::guard::Timeouts;
@@ -39,6 +40,10 @@ pub(super) struct Guard<S> {
     ending: Option<Ending>,
     /// What is read away after an end that hyper has told the client of, so far.
     lingering: Option<usize>,
+    interims: Arc<Interims>,
+    /// Who was said to write interim answers, and what is left to write of them.
+    writer: Option<Waker>,
+    taken: Vec<u8>,
 }
 
 /// A connection that is being given up.
@@ -52,7 +57,7 @@ struct Ending {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(io: S, timeouts: Timeouts, streams: Arc<Streams>) -> Self {
+    pub(super) fn new(io: S, timeouts: Timeouts, streams: Arc<Streams>, interims: Arc<Interims>) -> Self {
         Self {
             io,
             inbound: Inbound::new(),
@@ -65,12 +70,15 @@ impl<S> Guard<S> {
             read_alarm: Alarm::default(),
             ending: None,
             lingering: None,
+            interims,
+            writer: None,
+            taken: Vec::new(),
         }
     }
 
     fn give_up(&mut self, fault: Fault) {
         // Within another frame, a GOAWAY would be taken for a part of it.
-        let goaway = if self.outbound.is_between() {
+        let goaway = if self.outbound.is_between() && self.taken.is_empty() {
             goaway(self.inbound.highest(), fault.code())
         } else {
             Vec::new()
@@ -111,6 +119,10 @@ struct Answers {
     goaway: usize,
     /// Whether one said anything but that all is well.
     blames: bool,
+    /// Whether there was any frame.
+    begun: bool,
+    /// Whether a header block has begun and not ended.
+    in_block: bool,
 }
 
 impl Reader for Answers {
@@ -119,6 +131,10 @@ impl Reader for Answers {
     fn begins(&mut self, header: Header) -> Result<(), Self::Stop> {
         if matches!(header.kind, kind::DATA | kind::HEADERS) {
             self.frames += 1;
+        }
+        self.begun = true;
+        if matches!(header.kind, kind::HEADERS | kind::CONTINUATION) {
+            self.in_block = !header.has(flag::END_HEADERS);
         }
         self.goaway = 0;
         Ok(())
@@ -202,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
                 Poll::Ready(Ok(())) => match this.inbound.advance(&buf.filled()[before..]) {
                     Ok(()) => {
                         this.watch();
+                        this.inbound.tell(&this.interims);
                         return Poll::Ready(Ok(()));
                     }
                     Err(fault) => {
@@ -220,6 +237,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Guard<S> {
+    /// Writes the interim answers that there are, where one frame of hyper's has ended and no header block has begun. Their
+    /// requests have no answer yet, so nothing of one is written or waits to be.
+    fn poll_interims(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.writer.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            self.writer = Some(cx.waker().clone());
+            self.interims.written_by(cx.waker().clone());
+        }
+        // A server's first frame is its SETTINGS (RFC 9113, section 3.4).
+        let may = self.answers.begun && !self.answers.in_block && self.outbound.is_between();
+        if may && self.taken.is_empty() && self.interims.wait() {
+            self.taken = self.interims.take();
+        }
+        while !self.taken.is_empty() {
+            let Poll::Ready(written) = Pin::new(&mut self.io).poll_write(cx, &self.taken) else {
+                return self.stall.poll_late(cx).map(Err);
+            };
+            match written? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => {
+                    self.stall.took(written);
+                    drop(self.taken.drain(..written));
+                }
+            }
+            self.streams.wrote();
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Follows what was written: the first `count` bytes of these.
     fn wrote<'a>(&mut self, bytes: impl Iterator<Item = &'a [u8]>, mut count: usize) {
         self.stall.took(count);
@@ -243,6 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             // Nobody reads it any more.
             return Poll::Ready(Ok(buf.len()));
         }
+        ready!(this.poll_interims(cx))?;
         let Poll::Ready(result) = Pin::new(&mut this.io).poll_write(cx, buf) else {
             return this.stall.poll_late(cx).map(Err);
         };
@@ -261,6 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if this.ending.is_some() {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
+        ready!(this.poll_interims(cx))?;
         let Poll::Ready(result) = Pin::new(&mut this.io).poll_write_vectored(cx, bufs) else {
             return this.stall.poll_late(cx).map(Err);
         };
@@ -279,6 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if this.ending.is_some() {
             return Poll::Ready(Ok(()));
         }
+        ready!(this.poll_interims(cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
 

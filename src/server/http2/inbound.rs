@@ -5,6 +5,7 @@
 
 use super::budget::Budget;
 use super::frames::{Frames, Header, Reader, flag, kind};
+use super::interims::Interims;
 
 /// The preface of a client (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -65,6 +66,9 @@ struct Judge {
     blocks: u64,
     /// The beginning of the trailers that are being read, until it is known what they begin with.
     trailers: Option<Opening>,
+    /// Streams that were opened and not told of yet.
+    opened: Vec<u32>,
+    settings: Settings,
 }
 
 impl Inbound {
@@ -78,6 +82,8 @@ impl Inbound {
                 in_block: false,
                 blocks: 0,
                 trailers: None,
+                opened: Vec::new(),
+                settings: Settings::default(),
             },
         }
     }
@@ -97,6 +103,16 @@ impl Inbound {
         self.judge.highest
     }
 
+    /// Tells of what has come that interim answers depend on.
+    pub(super) fn tell(&mut self, interims: &Interims) {
+        if !self.judge.opened.is_empty() {
+            interims.opened(self.judge.opened.drain(..));
+        }
+        if std::mem::take(&mut self.judge.settings.shrinks) {
+            interims.stop();
+        }
+    }
+
     /// Notes that the client got some of an answer.
     pub(super) fn earn(&mut self, amount: u32) {
         self.judge.budget.earn(amount);
@@ -112,7 +128,10 @@ impl Reader for Judge {
             kind::HEADERS => {
                 self.blocks += 1;
                 self.trailers = (header.stream <= self.highest).then(|| Opening::new(header));
-                self.highest = self.highest.max(header.stream);
+                if header.stream > self.highest {
+                    self.highest = header.stream;
+                    self.opened.push(header.stream);
+                }
                 0
             }
             kind::CONTINUATION => {
@@ -126,7 +145,10 @@ impl Reader for Judge {
             kind::DATA if header.length == 0 || (header.has(flag::PADDED) && header.length <= 256) => EMPTY_DATA_COST,
             kind::DATA => 0,
             kind::RST_STREAM => RESET_COST,
-            kind::SETTINGS if !header.has(flag::ACK) => SETTINGS_COST,
+            kind::SETTINGS if !header.has(flag::ACK) => {
+                self.settings.have = 0;
+                SETTINGS_COST
+            }
             _ => OTHER_COST,
         };
         if matches!(header.kind, kind::HEADERS | kind::CONTINUATION) {
@@ -140,6 +162,9 @@ impl Reader for Judge {
     }
 
     fn payload(&mut self, header: Header, piece: &[u8]) -> Result<(), Fault> {
+        if header.kind == kind::SETTINGS {
+            self.settings.read(piece);
+        }
         if !matches!(header.kind, kind::HEADERS | kind::CONTINUATION) {
             return Ok(());
         }
@@ -150,6 +175,45 @@ impl Reader for Judge {
                 Ok(())
             }
             Some(Begins::WithPseudo) => Err(Fault::Trailers),
+        }
+    }
+}
+
+/// What a client says of the table of HPACK that it keeps for us (RFC 9113, section 6.5.2).
+#[derive(Debug)]
+struct Settings {
+    /// How large it may be.
+    table: u32,
+    /// Whether it was to become smaller.
+    shrinks: bool,
+    partial: [u8; 6],
+    /// How much of `partial` is there.
+    have: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            table: 4096,
+            shrinks: false,
+            partial: [0; 6],
+            have: 0,
+        }
+    }
+}
+
+impl Settings {
+    fn read(&mut self, piece: &[u8]) {
+        for byte in piece {
+            self.partial[self.have] = *byte;
+            self.have = (self.have + 1) % self.partial.len();
+            if self.have == 0
+                && let [0, 1, table @ ..] = self.partial
+            {
+                let table = u32::from_be_bytes(table);
+                self.shrinks |= table < self.table;
+                self.table = table;
+            }
         }
     }
 }

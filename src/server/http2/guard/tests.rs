@@ -12,7 +12,10 @@ fn guarded() -> (DuplexStream, Guard<DuplexStream>) {
     let (client, server) = tokio::io::duplex(1 << 20);
     let second = Duration::from_secs(1);
     let timeouts = Timeouts::of(600 * second, 10 * second, 30 * second);
-    (client, Guard::new(server, timeouts, Arc::new(Streams::new())))
+    (
+        client,
+        Guard::new(server, timeouts, Arc::new(Streams::new()), Arc::default()),
+    )
 }
 
 async fn read_all(guard: &mut Guard<DuplexStream>) -> (Vec<u8>, io::Error) {
@@ -119,7 +122,7 @@ async fn a_client_that_takes_nothing_is_given_up() {
     let (client, server) = tokio::io::duplex(16);
     let second = Duration::from_secs(1);
     let timeouts = Timeouts::of(600 * second, 10 * second, 30 * second);
-    let mut guard = Guard::new(server, timeouts, Arc::new(Streams::new()));
+    let mut guard = Guard::new(server, timeouts, Arc::new(Streams::new()), Arc::default());
     let begun = tokio::time::Instant::now();
     let error = guard.write_all(&PING.repeat(10)).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
