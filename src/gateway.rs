@@ -203,7 +203,7 @@ impl Gateway {
         let snapshot = self.snapshot.load_full();
         let (mut parts, incoming) = request.into_parts();
         let span = trace_context::settle(&mut parts.headers, snapshot.trace, begin_trace);
-        let trusted = snapshot.trusted.iter().any(|net| net.contains(&peer.address));
+        let trusted = !peer.unnamed && snapshot.trusted.iter().any(|net| net.contains(&peer.address));
         let client = if trusted {
             client_address(&parts.headers, peer.address, &snapshot.trusted)
         } else {

@@ -18,6 +18,9 @@ use crate::upstream::{BodyWatch, Interim, Pools};
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
+    /// Whether that is a proxy's that could not say who its client is: then nothing that is said there of earlier hops is
+    /// believed, though the proxy's own word would be.
+    pub unnamed: bool,
     /// How requests come from there: `http` or `https`.
     pub scheme: &'static str,
     /// Whether all that is answered there is where to ask over TLS.

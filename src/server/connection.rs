@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::guard::Timeouts;
 use super::patient::Patient;
+use super::proxy_protocol::Client;
 use super::sniff::{Sniffed, sniff};
 use super::worker::Shared;
 use super::{Door, Phase, head, http1, http2};
@@ -77,10 +78,11 @@ pub(super) async fn serve(
     metrics.connections.inc();
     let address = peer.ip().to_canonical();
     match admit(&mut stream, address, &shared, &mut phase).await {
-        Ok((address, _place)) => match door {
+        Ok((client, _place)) => match door {
             Door::Plain | Door::Redirect => {
                 let peer = Peer {
-                    address,
+                    address: client.address,
+                    unnamed: client.unnamed,
                     scheme: "http",
                     redirects: door == Door::Redirect,
                     certificate: None,
@@ -89,7 +91,7 @@ pub(super) async fn serve(
                 established(stream, speaks, Arc::new(peer), shared, pools, phase).await;
             }
             // In a box, so that a connection without TLS does not take the room of one with it.
-            Door::Tls => Box::pin(secure(stream, address, shared, pools, phase)).await,
+            Door::Tls => Box::pin(secure(stream, client, shared, pools, phase)).await,
         },
         Err(reason) => metrics.refused_connection(reason),
     }
@@ -97,7 +99,8 @@ pub(super) async fn serve(
 }
 
 /// Serves a connection to its end that begins with a TLS handshake.
-async fn secure(stream: TcpStream, address: IpAddr, shared: Shared, pools: Arc<Pools>, phase: watch::Receiver<Phase>) {
+async fn secure(stream: TcpStream, client: Client, shared: Shared, pools: Arc<Pools>, phase: watch::Receiver<Phase>) {
+    let Client { address, unnamed } = client;
     let Some(stream) = handshake(stream, address, &shared).await else {
         shared.gateway.metrics().tls.handshake_failures.inc();
         return;
@@ -110,6 +113,7 @@ async fn secure(stream: TcpStream, address: IpAddr, shared: Shared, pools: Arc<P
     };
     let peer = Peer {
         address,
+        unnamed,
         scheme: "https",
         redirects: false,
         certificate: shown.as_ref().map(CertificateHeaders::new),
@@ -146,14 +150,17 @@ async fn admit(
     peer: IpAddr,
     shared: &Shared,
     phase: &mut watch::Receiver<Phase>,
-) -> Result<(IpAddr, Option<Place>), RefusedConnection> {
-    let address = shared.proxies.client(stream, peer, phase).await.map_err(|error| {
+) -> Result<(Client, Option<Place>), RefusedConnection> {
+    let client = shared.proxies.client(stream, peer, phase).await.map_err(|error| {
         tracing::debug!(%peer, %error, "a connection was turned away");
         RefusedConnection::ProxyProtocol
     })?;
-    let counted = shared.per_ip.as_ref().filter(|_| !shared.proxies.include(address));
-    let place = counted.map(|tally| tally.enter(&network(address)).ok_or(RefusedConnection::PerIp));
-    Ok((address, place.transpose()?))
+    let counted = shared
+        .per_ip
+        .as_ref()
+        .filter(|_| !shared.proxies.include(client.address));
+    let place = counted.map(|tally| tally.enter(&network(client.address)).ok_or(RefusedConnection::PerIp));
+    Ok((client, place.transpose()?))
 }
 
 /// Serves a byte stream on which HTTP can begin (what comes before, such as a TLS handshake, is over) to its end.

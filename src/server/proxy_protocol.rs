@@ -28,6 +28,23 @@ pub(super) struct Proxies {
     timeout: Duration,
 }
 
+/// Whom a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    pub(super) address: IpAddr,
+    /// Whether a proxy has said that it can't tell: the address is the proxy's own, and whoever speaks may be anybody.
+    pub(super) unnamed: bool,
+}
+
+impl Client {
+    const fn at(address: IpAddr) -> Self {
+        Self {
+            address,
+            unnamed: false,
+        }
+    }
+}
+
 /// Why a connection is turned away.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unknown {
@@ -57,31 +74,30 @@ impl Proxies {
         self.trusted.iter().any(|net| net.contains(&address))
     }
 
-    /// The address of the client: the one that the header names, where one is read; else `peer`. Of the stream, exactly the
-    /// header is taken.
+    /// The client: the one that the header names, where one is read; else `peer`. Of the stream, exactly the header is taken.
     pub(super) async fn client(
         &self,
         stream: &mut TcpStream,
         peer: IpAddr,
         phase: &mut watch::Receiver<Phase>,
-    ) -> Result<IpAddr, Unknown> {
+    ) -> Result<Client, Unknown> {
         match (self.mode, self.mode != ProxyProtocol::Off && self.include(peer)) {
-            (ProxyProtocol::Off, _) | (ProxyProtocol::Optional, false) => Ok(peer),
+            (ProxyProtocol::Off, _) | (ProxyProtocol::Optional, false) => Ok(Client::at(peer)),
             (ProxyProtocol::Required, false) => Err(Unknown::Untrusted),
             (ProxyProtocol::Optional | ProxyProtocol::Required, true) => {
                 let named = tokio::select! {
                     biased;
-                    named = self.header(stream) => named?,
+                    named = self.header(stream, peer) => named?,
                     () = tokio::time::sleep(self.timeout) => return Err(Unknown::Timeout),
                     () = last_word(phase) => return Err(Unknown::Timeout),
                 };
-                Ok(named.unwrap_or(peer))
+                Ok(named)
             }
         }
     }
 
-    /// Whom the header names, if it names anybody.
-    async fn header(&self, stream: &mut TcpStream) -> Result<Option<IpAddr>, Unknown> {
+    /// Whom the header names; without one, `peer`.
+    async fn header(&self, stream: &mut TcpStream, peer: IpAddr) -> Result<Client, Unknown> {
         let mut space = vec![0; MAX_HEADER];
         loop {
             // Looked at, but left where it is: what is no header belongs to whoever reads next.
@@ -89,13 +105,16 @@ impl Proxies {
             match parse(&space[..there])? {
                 Parsed::Header { length, client } => {
                     stream.read_exact(&mut space[..length]).await?;
-                    return Ok(client.map(|client| client.ip().to_canonical()));
+                    return Ok(Client {
+                        address: client.map_or(peer, |client| client.ip().to_canonical()),
+                        unnamed: client.is_none(),
+                    });
                 }
                 Parsed::Incomplete if there > 0 => tokio::time::sleep(PAUSE).await,
                 Parsed::Incomplete | Parsed::Absent => {
                     return match self.mode {
                         ProxyProtocol::Required => Err(Unknown::Missing),
-                        ProxyProtocol::Optional | ProxyProtocol::Off => Ok(None),
+                        ProxyProtocol::Optional | ProxyProtocol::Off => Ok(Client::at(peer)),
                     };
                 }
             }

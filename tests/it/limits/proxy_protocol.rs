@@ -79,6 +79,27 @@ async fn what_the_named_client_says_of_earlier_hops_is_judged_by_its_own_address
 }
 
 #[tokio::test]
+async fn a_client_that_the_proxy_can_t_name_is_not_believed_as_the_proxy_is() {
+    let lie = "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-Host: b\r\n";
+    for mode in [OPTIONAL, REQUIRED] {
+        let (upstream, gateway) = gateway(mode).await;
+        for header in [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"] {
+            assert_eq!(get(&gateway, header, lie).await.statuses(), [200]);
+            assert_eq!(told(&upstream), "127.0.0.1");
+            let seen = upstream.seen().pop().expect("a request came through");
+            assert_eq!(seen.all("x-forwarded-host"), ["a"]);
+        }
+    }
+    let (upstream, gateway) = gateway(OPTIONAL).await;
+    assert_eq!(get(&gateway, b"", lie).await.statuses(), [200]);
+    assert_eq!(
+        told(&upstream),
+        "6.6.6.6, 127.0.0.1",
+        "a proxy that speaks HTTP says no PROXY header"
+    );
+}
+
+#[tokio::test]
 async fn nobody_else_names_a_client() {
     let (upstream, strict) = gateway("trusted_proxies = \"10.0.0.0/8\"\nproxy_protocol = \"required\"").await;
     for header in [&version_2([192, 0, 2, 8])[..], b""] {
