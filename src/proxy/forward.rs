@@ -161,7 +161,11 @@ impl Errand<'_> {
         parts: &Parts,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let sending = lease.send(parts, body, self.interim.map(|interim| (interim, self.identity.as_ref())));
+        let sending = lease.send(
+            parts,
+            body,
+            self.interim.map(|interim| (interim, self.identity.as_ref())),
+        );
         let response = match self.within(self.upstream.response_timeout(), sending).await {
             None => {
                 lease.timed_out();

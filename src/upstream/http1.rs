@@ -40,7 +40,7 @@ const LITTLE_ROOM: usize = 2 * 1024;
 /// The most that is read of a large body at once.
 const MOST_ROOM: u64 = 64 * 1024;
 /// How many interim answers (RFC 9110, section 15.2) may come before the answer.
-const MAX_INTERIM: u32 = 64;
+const MAX_INTERIM: u32 = 10_000;
 
 /// A connection that carries one exchange at a time.
 #[derive(Debug)]
@@ -59,8 +59,10 @@ struct Wire {
     young_until: Instant,
     /// Whether the answer under way, if there is one, leaves it as it was.
     keep: bool,
-    /// Until when it has carried nothing.
+    /// Whether it carries nothing.
     at_rest: bool,
+    /// What went wrong, before it is told.
+    fault: Option<Fault>,
     /// Dropped last, when the socket is closed.
     _slot: Option<Slot>,
 }
@@ -75,6 +77,7 @@ impl Http1 {
                 young_until,
                 keep: true,
                 at_rest: true,
+                fault: None,
                 _slot: slot,
             }),
         }
@@ -103,14 +106,14 @@ impl Http1 {
         wire.at_rest = false;
         wire.out.begin(parts, body);
         let mut count = 0;
-        let mut heard = |head: &Head| {
+        let mut pass = |head: &Head| {
             count += 1;
             if let Some((interim, names)) = interim {
                 interim.pass(head.parts.status, &head.parts.headers, names);
             }
             count <= MAX_INTERIM
         };
-        let head = poll_fn(|cx| wire.poll_head(cx, &parts.method, &mut heard)).await?;
+        let head = poll_fn(|cx| wire.poll_head(cx, &parts.method, &mut pass)).await?;
         wire.keep &= head.keep;
         wire.rest(&head.body);
         Ok((head.parts, head.body))
@@ -123,16 +126,23 @@ impl Http1 {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let wire = &mut *self.wire;
+        if let Some(fault) = wire.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let step = ready!(wire.poll_step(body, cx));
         wire.rest(body);
-        Poll::Ready(match step {
-            Ok(Step::Frame(frame)) => Some(Ok(frame)),
-            Ok(Step::Ended | Step::More) => None,
+        match step {
+            Ok(Step::Frame(frame)) => Poll::Ready(Some(Ok(frame))),
+            Ok(Step::Ended | Step::More) => Poll::Ready(None),
             Err(fault) => {
+                // In the next turn: whoever passes the answer on can let go of what was good of it, and it is seen to break off
+                // there. In this one, a part that came together with its end would never leave the gateway.
                 wire.keep = false;
-                Some(Err(fault))
+                wire.fault = Some(fault);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
-        })
+        }
     }
 }
 
@@ -146,7 +156,7 @@ impl Wire {
         &mut self,
         cx: &mut Context<'_>,
         method: &Method,
-        heard: &mut impl FnMut(&Head) -> bool,
+        pass: &mut impl FnMut(&Head) -> bool,
     ) -> Poll<Result<Head, Fault>> {
         // What was there has no head in it.
         let mut searched = self.input.len();
@@ -162,7 +172,7 @@ impl Wire {
                 if !is_interim || head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
                 }
-                if !heard(&head) {
+                if !pass(&head) {
                     return Poll::Ready(Err(Fault::NotHttp("the server does not come to its answer")));
                 }
             }

@@ -35,10 +35,10 @@ async fn no_request_fails_while_one_process_after_another_takes_over() {
         process = next;
     }
     assert!(load.end().await > 100);
-    let log = process.log();
-    assert!(log.contains("took over from another process"), "{log}");
     process.signal("TERM").await;
     assert!(process.ended().await.success(), "{}", process.log());
+    let log = process.log();
+    assert!(log.contains("took over from another process"), "{log}");
 }
 
 #[tokio::test]
