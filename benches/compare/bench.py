@@ -23,6 +23,8 @@ class Bench:
         self.seconds = options.secs
         self.binary, self.mint = binary, mint
         self.big = 50_000_000 if options.quick else options.big
+        #: Half of the requests a second that HAProxy can answer, once that was measured.
+        self.half_rate = None
         #: What has to be called in the end, besides.
         self.stops = []
         self._upstream, self._sink, self._certificate, self._gateways = None, None, None, {}
@@ -94,7 +96,8 @@ class Bench:
             if not ran_out or seconds == 1:
                 break
             seconds //= 2
-        row["ran_out"] = ran_out
+        if load.once:
+            row["ran_out"] = ran_out
         return row
 
     def stop(self):

@@ -45,11 +45,20 @@ def remarks(rows, candidate):
     told = [f"{many} {kind}" for kind, many in errors.items() if many]
     if told:
         found.append("ERRORS: " + ", ".join(told))
-    if any(row.get("ran_out") for row in rows):
-        found.append("tokens came twice")
+    if any(row.get("ran_out") is not None for row in rows):
+        found.append(_tokens(rows))
     if any(row.get("note") for row in rows):
         found.extend(sorted({row["note"] for row in rows if row.get("note")}))
     return "; ".join(found)
+
+
+def _tokens(rows):
+    """What became of tokens that are never sent twice: how many there were, and in how long a round."""
+    rows = [row for row in rows if row.get("ran_out") is not None]
+    if any(row["ran_out"] for row in rows):
+        return "tokens came twice"
+    sent, made = max(row["tokens_sent"] for row in rows), min(row["tokens_made"] for row in rows)
+    return f"at most {sent:,} of {made:,} tokens in {min(row['seconds'] for row in rows):.0f} s"
 
 
 def table(group):

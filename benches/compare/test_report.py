@@ -28,8 +28,10 @@ class Tables(unittest.TestCase):
         rows = [{"candidate": "one", "cpu_us": 1.0, "errors": {"status": many, "read": 0}} for many in (0, 3, 2)]
         self.assertIn("| ERRORS: 5 status |", report.table(group(*rows)))
 
-    def test_tokens_that_came_twice_are_told(self):
-        self.assertIn("tokens came twice", report.table(group({"candidate": "one", "cpu_us": 1.0, "ran_out": True})))
+    def test_how_many_tokens_there_were_is_told(self):
+        row = {"candidate": "one", "cpu_us": 1.0, "tokens_sent": 1200, "tokens_made": 1000, "seconds": 1.0}
+        self.assertIn("tokens came twice", report.table(group({**row, "ran_out": True})))
+        self.assertIn("at most 900 of 1,000 tokens in 1 s", report.table(group({**row, "tokens_sent": 900, "ran_out": False})))
 
     def test_what_was_saved_is_loaded(self):
         with tempfile.TemporaryDirectory() as folder:
