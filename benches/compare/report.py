@@ -22,9 +22,14 @@ def save(path, results):
     os.replace(path + ".new", path)
 
 
+def has_errors(row):
+    """Whether anything was not answered as it should have been: such a round counts for nothing, and is told."""
+    return any(row.get("errors", {}).values())
+
+
 def values(rows, candidate, key):
-    """The values of one figure over all rounds of a candidate, sorted."""
-    found = (row.get(key) for row in rows if row["candidate"] == candidate)
+    """The values of one figure over all rounds of a candidate without errors, sorted."""
+    found = (row.get(key) for row in rows if row["candidate"] == candidate and not has_errors(row))
     return sorted(value for value in found if value is not None)
 
 
@@ -44,7 +49,8 @@ def remarks(rows, candidate):
             errors[kind] = errors.get(kind, 0) + many
     told = [f"{many} {kind}" for kind, many in errors.items() if many]
     if told:
-        found.append("ERRORS: " + ", ".join(told))
+        left_out = sum(map(has_errors, rows))
+        found.append(f"ERRORS: {', '.join(told)}; {left_out} of {len(rows)} rounds do not count")
     if any(row.get("ran_out") is not None for row in rows):
         found.append(_tokens(rows))
     if any(row.get("note") for row in rows):
