@@ -146,12 +146,12 @@ fn framing(parts: &response::Parts, method: &Method) -> Result<(Decoder, bool), 
     if let Some(coding) = codings.next() {
         // Any other is refused by whoever relays the answer; here it ends with the connection.
         let plain = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        return Ok(
-            match plain && is_http11 && !parts.headers.contains_key(CONTENT_LENGTH) {
-                true => (Decoder::chunked(), keep),
-                false => (Decoder::Close, false),
-            },
-        );
+        let ends = plain && is_http11 && !parts.headers.contains_key(CONTENT_LENGTH);
+        return Ok(if ends {
+            (Decoder::chunked(), keep)
+        } else {
+            (Decoder::Close, false)
+        });
     }
     let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
