@@ -23,8 +23,8 @@ class Bench:
         self.seconds = options.secs
         self.binary, self.mint = binary, mint
         self.big = 50_000_000 if options.quick else options.big
-        #: Half of the requests a second that HAProxy can answer, once that was measured.
-        self.half_rate = None
+        #: How many requests a second a product can answer, once that was measured.
+        self.most = {}
         #: What has to be called in the end, besides.
         self.stops = []
         self._upstream, self._sink, self._certificate, self._gateways = None, None, None, {}

@@ -9,6 +9,7 @@ from groups import Candidate, Column, Group
 from machine import LOAD_CORES, program
 
 COLUMNS = (
+    Column("gb", "GB"),
     Column("mb_per_s", "MB/s", 0),
     Column("cpu_ms_per_gb", "CPU ms/GB", 0),
     Column("most_mb", "most RSS MB"),
@@ -20,7 +21,7 @@ def group(bench):
     """Downloads and uploads by curl."""
     about = (
         "One body by curl over HTTP/1.1, from nginx, and to a C program that reads it to its end (sink.c). "
-        "Its size is in the raw rows. nginx as a proxy passes bodies on as they come."
+        "nginx as a proxy passes bodies on as they come."
     )
     candidates = []
     for direction, peers in (("download", lambda: bench.peers), ("upload", lambda: bench.upload_peers)):
@@ -68,7 +69,7 @@ def _transfer(proxy, url, direction, file):
     status, seconds, down, up = ended.stdout.split()
     size = os.path.getsize(file)
     short = int(float(down if direction == "download" else up)) != size
-    row = {"size": size, "mb_per_s": size / 1e6 / float(seconds)}
+    row = {"gb": size / 1e9, "mb_per_s": size / 1e6 / float(seconds)}
     row["errors"] = {"status": int(status != "200"), "curl": int(ended.returncode != 0), "incomplete": int(short)}
     if proxy.process:
         row |= {"cpu_ms_per_gb": watch.cpu * 1e12 / size, "most_mb": watch.most, "before_mb": watch.before}
