@@ -63,6 +63,8 @@ def _mariadb(bench):
 class Clients:
     """The clients, who sign up anew each time, or log in and refresh with an account of their own."""
 
+    once = False
+
     def __init__(self, what):
         self.what, self.clients = what, []
 

@@ -15,8 +15,8 @@ ACCOUNT = {"email": "ann@example.com", "password": "correct horse battery", "nam
 def half_load(bench):
     """Half of what a proxy can do."""
     about = (
-        "64 kept connections, by h2load, that send at a rate which the proxy could answer twice of. At the same rate: half of what "
-        "the slowest of them can answer, for all. At its own half: half of what each can answer."
+        "64 kept connections, by h2load, that send at a rate of which the proxy could answer twice as much. Same rate: half of "
+        "what the slowest of them can answer, for all. Own half: half of what each can answer."
     )
     candidates = [
         Candidate(f"{product}, same rate", lambda product=product: _at(bench, product, _slowest(bench) / 2))
