@@ -7,6 +7,7 @@
 //! a copy, unless a head arrives in pieces.
 
 mod interims;
+mod park;
 mod shared;
 mod write;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
 use super::framing::{Progress, Tracker};
@@ -26,6 +28,7 @@ use super::pace::Pace;
 use super::patient::Stall;
 use crate::config;
 
+pub(super) use park::PARK_AFTER;
 pub(super) use shared::Shared;
 
 /// What hyper gets in place of a head that was refused.
@@ -121,7 +124,7 @@ enum Stage {
 /// A guarded connection.
 #[derive(Debug)]
 pub(super) struct Guard<S> {
-    io: S,
+    io: park::Bytes<S>,
     tracker: Tracker,
     shared: Arc<Shared>,
     timeouts: Timeouts,
@@ -141,12 +144,18 @@ pub(super) struct Guard<S> {
     writer: Option<Waker>,
     /// The number of the request whose answer hyper writes next, if it has written all else and nothing since.
     clean_for: Option<u64>,
+    /// Whether hyper has nothing left to write.
+    flushed: bool,
+    /// Where the bytes go when it is parked, if it can be.
+    park: Option<oneshot::Sender<S>>,
+    /// What was read before it came here.
+    first: Option<u8>,
 }
 
 impl<S> Guard<S> {
     pub(super) fn new(io: S, limits: Limits, timeouts: Timeouts, shared: Arc<Shared>) -> Self {
         Self {
-            io,
+            io: park::Bytes::new(io),
             tracker: Tracker::new(limits),
             shared,
             timeouts,
@@ -161,6 +170,9 @@ impl<S> Guard<S> {
             interims: BytesMut::new(),
             writer: None,
             clean_for: None,
+            flushed: true,
+            park: None,
+            first: None,
         }
     }
 
@@ -182,7 +194,7 @@ impl<S> Guard<S> {
         if self.wait != Some(wait) {
             self.wait = Some(wait);
             self.read_alarm.set(match wait {
-                Wait::Request => self.timeouts.keep_alive,
+                Wait::Request => self.idle_limit(),
                 Wait::Head => self.timeouts.head,
                 Wait::Body => self.timeouts.body.min(self.sends.wait()),
             });
@@ -193,8 +205,10 @@ impl<S> Guard<S> {
                 return Poll::Ready(wait);
             }
             // hyper does not ask again when an answer is out, so it is only now seen how long the client has been idle.
-            match self.shared.idle_time_left(self.timeouts.keep_alive) {
+            let limit = self.idle_limit();
+            match self.shared.idle_time_left(limit) {
                 Some(left) => self.read_alarm.set(left),
+                None if limit < self.timeouts.keep_alive && self.park() => return Poll::Pending,
                 None => return Poll::Ready(wait),
             }
         }
@@ -300,10 +314,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 };
             }
             let before = buf.filled().len();
+            if let Some(first) = this.first.take() {
+                buf.put_slice(&[first]);
+            }
             match Pin::new(&mut this.io).poll_read(cx, buf) {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) if buf.filled().len() == before => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {
+                    if this.sort(buf, before) {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Pending if buf.filled().len() > before => {
                     if this.sort(buf, before) {
                         return Poll::Ready(Ok(()));
                     }

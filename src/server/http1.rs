@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::{oneshot, watch};
 
-use super::guard::{Guard, Shared as GuardShared};
+use super::guard::{Guard, PARK_AFTER, Shared as GuardShared};
 use super::worker::Shared;
 use super::{Phase, head, until_stopping};
 use crate::gateway::{Body, Gateway, Hold};
@@ -24,47 +24,90 @@ use crate::upstream::{Interim, InterimClient, Pools};
 
 /// Serves HTTP/1 on a connection to its end.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
+    mut stream: S,
     peer: Arc<Peer>,
     shared: Shared,
     pools: Arc<Pools>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let address = peer.address;
-    let state = Arc::new(GuardShared::new());
-    let guard = Guard::new(stream, shared.limits.head, shared.limits.timeouts, Arc::clone(&state));
-    let tunnel = Arc::new(Slot::default());
-    let service = Client {
-        tunnel: Arc::clone(&tunnel),
-        gateway: shared.gateway,
-        pools,
-        peer,
-        state: Arc::clone(&state),
-    };
-    // No `pipeline_flush`: with it, hyper buffers an answer without bounds when the client reads slower than the upstream
-    // writes.
-    let connection = http1::Builder::new()
-        // The guard holds the limits; hyper's are only above them.
-        .max_headers(shared.limits.head.lines + 1)
-        .max_buf_size(shared.limits.head.bytes.max(32 * 1024) * 2)
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(guard), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        // A request that is there by the end of the time for it is read first.
-        biased;
-        result = connection.as_mut() => result,
-        () = stop(&mut phase, &state) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let keep_alive = shared.limits.timeouts.keep_alive();
+    let mut first = None;
+    loop {
+        let (to, parked) = oneshot::channel();
+        let session = Session {
+            peer: &peer,
+            shared: &shared,
+            pools: &pools,
+        };
+        let state = Arc::new(GuardShared::new());
+        let guard = Guard::new(stream, shared.limits.head, shared.limits.timeouts, Arc::clone(&state));
+        // Boxed, so that it goes when the connection is parked.
+        let serving = Box::pin(session.serve(guard.parking(to, first), &state, &mut phase));
+        tokio::select! {
+            biased;
+            () = serving => return,
+            Ok(back) = parked => stream = back,
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(peer = %address, %error, "a connection broke");
-    } else if let Some(tunnel) = tunnel.take() {
-        // Here, so that it counts as a connection, and is waited for when the gateway stops.
-        tunnel.await;
+        first = tokio::select! {
+            biased;
+            read = stream.read_u8() => match read {
+                Ok(first) => Some(first),
+                Err(_) => return,
+            },
+            // What there is to do when the gateway stops is done where connections are served.
+            _ = until_stopping(&mut phase) => None,
+            () = tokio::time::sleep(keep_alive.saturating_sub(PARK_AFTER)) => return,
+        };
+    }
+}
+
+/// A connection from one time that it was parked to the next.
+struct Session<'a> {
+    peer: &'a Arc<Peer>,
+    shared: &'a Shared,
+    pools: &'a Arc<Pools>,
+}
+
+impl Session<'_> {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        guard: Guard<S>,
+        state: &Arc<GuardShared>,
+        phase: &mut watch::Receiver<Phase>,
+    ) {
+        let tunnel = Arc::new(Slot::default());
+        let service = Client {
+            tunnel: Arc::clone(&tunnel),
+            gateway: Arc::clone(&self.shared.gateway),
+            pools: Arc::clone(self.pools),
+            peer: Arc::clone(self.peer),
+            state: Arc::clone(state),
+        };
+        // No `pipeline_flush`: with it, hyper buffers an answer without bounds when the client reads slower than the upstream
+        // writes.
+        let connection = http1::Builder::new()
+            // The guard holds the limits; hyper's are only above them.
+            .max_headers(self.shared.limits.head.lines + 1)
+            .max_buf_size(self.shared.limits.head.bytes.max(32 * 1024) * 2)
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(guard), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let result = tokio::select! {
+            // A request that is there by the end of the time for it is read first.
+            biased;
+            result = connection.as_mut() => result,
+            () = stop(phase, state) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(peer = %self.peer.address, %error, "a connection broke");
+        } else if let Some(tunnel) = tunnel.take() {
+            // Here, so that it counts as a connection, and is waited for when the gateway stops.
+            tunnel.await;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod caps;
 mod crowd;
+mod parked;
 mod proxy_protocol;
 mod rates;
 mod shared;

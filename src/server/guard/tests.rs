@@ -233,3 +233,49 @@ async fn an_interim_answer_stands_after_all_that_was_written_before_and_never_af
         ["<a former answer>", &hint, &hint, "<its answer>", "<next>"].concat()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_idles_is_parked_between_requests_and_only_there() {
+    // Nothing came yet; a request was answered; an answer is on its way; half a head is there.
+    for (sent, answered, flushed, parked) in [
+        (&b""[..], 0, true, true),
+        (GOOD, 1, true, true),
+        (GOOD, 1, false, false),
+        (GOOD, 0, true, false),
+        (&GOOD[..5], 0, true, false),
+    ] {
+        let (mut client, guard, shared) = guarded(Duration::from_secs(600));
+        let (to, mut back) = oneshot::channel();
+        let mut guard = guard.parking(to, None);
+        client.write_all(sent).await.unwrap();
+        if sent == GOOD {
+            read_exactly(&mut guard, GOOD.len()).await;
+            assert_eq!(shared.begin(), None);
+        }
+        if answered > 0 {
+            guard.write_all(b"<answer>").await.unwrap();
+            shared.settle(false);
+            shared.finish();
+        }
+        if flushed {
+            guard.flush().await.unwrap();
+        }
+        let reading = tokio::time::timeout(PARK_AFTER * 3, read_exactly(&mut guard, 1));
+        assert!(reading.await.is_err(), "nothing came");
+        assert_eq!(back.try_recv().is_ok(), parked, "{sent:?} {answered} {flushed}");
+    }
+}
+
+#[tokio::test]
+async fn the_byte_that_ended_the_parking_is_the_first_of_the_next_head() {
+    let (mut client, guard, _) = guarded(Duration::from_secs(600));
+    let (to, _back) = oneshot::channel();
+    let mut guard = guard.parking(to, Some(GOOD[0]));
+    let writer = async {
+        tokio::task::yield_now().await;
+        client.write_all(&GOOD[1..]).await.unwrap();
+        client.write_all(GOOD).await.unwrap();
+    };
+    let ((), seen) = tokio::join!(writer, read_exactly(&mut guard, 2 * GOOD.len()));
+    assert_eq!(seen, [GOOD, GOOD].concat());
+}

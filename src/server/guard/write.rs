@@ -11,6 +11,7 @@ use super::Guard;
 
 impl<S: AsyncWrite + Unpin> Guard<S> {
     fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.flushed = false;
         if let Poll::Ready(result) = result {
             self.stall.took(result.as_ref().map_or(0, |bytes| *bytes));
             return Poll::Ready(result);
@@ -32,6 +33,7 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
             self.shared.interims().written_by(cx.waker().clone());
         }
         self.clean_for = self.shared.unanswered();
+        self.flushed = true;
         if self.shared.interims().wait() {
             self.interims.unsplit(self.shared.interims().take(self.clean_for));
         }
