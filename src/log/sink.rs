@@ -38,6 +38,8 @@ struct Waiting {
     behind: bool,
     /// Whether that thread waits for a first line.
     idle: bool,
+    /// Whether there is a line that is not to wait for others.
+    urgent: bool,
 }
 
 struct Out {
@@ -74,6 +76,7 @@ impl Sink {
                 lines: Vec::new(),
                 behind: false,
                 idle: false,
+                urgent: false,
             }),
             out: Mutex::new(Out {
                 to,
@@ -101,8 +104,9 @@ impl Sink {
                 waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
             waiting.idle = false;
-            let more = |waiting: &mut Waiting| waiting.lines.len() < ENOUGH;
+            let more = |waiting: &mut Waiting| waiting.lines.len() < ENOUGH && !waiting.urgent;
             drop(self.wake.wait_timeout_while(waiting, DELAY, more));
+            locked(&self.waiting).urgent = false;
             self.flush();
         }
     }
@@ -114,11 +118,13 @@ impl Sink {
             let before = waiting.lines.len();
             if before == 0 || before + line.len() <= FULL {
                 waiting.lines.extend_from_slice(line);
-                let at_once = at_once || !waiting.behind;
+                // Whoever logs never waits for a reader that is slow, while there is room.
+                let own = !waiting.behind;
+                waiting.urgent |= at_once;
                 let enough = before < ENOUGH && waiting.lines.len() >= ENOUGH;
-                let wake = !at_once && (mem::replace(&mut waiting.idle, false) || enough);
+                let wake = !own && (mem::replace(&mut waiting.idle, false) || enough || at_once);
                 drop(waiting);
-                if at_once {
+                if own {
                     self.flush();
                 } else if wake {
                     self.wake.notify_one();

@@ -64,19 +64,27 @@ fn without_a_thread_of_its_own_each_line_is_written_at_once() {
 }
 
 #[test]
-fn a_line_is_written_soon_and_a_warning_at_once_with_all_before_it() {
+fn a_line_is_written_soon_and_a_warning_with_all_before_it_by_nobody_who_logs() {
     let (sink, paper) = sink(AS_ONE);
     // As if the thread were slow to come.
     locked(&sink.waiting).behind = true;
     sink.append(b"one\n", false);
-    assert_eq!(paper.text(), "");
+    assert!(!locked(&sink.waiting).urgent);
     sink.append(b"two\n", true);
-    assert_eq!(paper.text(), "one\ntwo\n");
+    assert!(locked(&sink.waiting).urgent);
+    assert_eq!(paper.text(), "");
     sink.write_behind().unwrap();
+    eventually(|| paper.text() == "one\ntwo\n");
     sink.append(b"three\n", false);
-    eventually(|| paper.text() == "one\ntwo\nthree\n");
-    sink.append(b"four\n", false);
-    eventually(|| paper.text().ends_with("four\n"));
+    eventually(|| paper.text().ends_with("three\n"));
+    // A reader that stands still stops the thread, and nobody else.
+    locked(&paper.0).closed = true;
+    sink.append(b"four\n", true);
+    eventually(|| locked(&paper.0).waited_for);
+    sink.append(b"five\n", true);
+    assert!(paper.text().ends_with("three\n"));
+    locked(&paper.0).closed = false;
+    eventually(|| paper.text().ends_with("three\nfour\nfive\n"));
 }
 
 #[test]
