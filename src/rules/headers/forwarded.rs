@@ -36,7 +36,7 @@ impl Forwarding<'_> {
     pub(super) fn set(&self, headers: &mut HeaderMap, buffer: &mut BytesMut) {
         let peer = self.peer.to_canonical();
         write_chain(headers, &FOR, buffer);
-        write_plain(buffer, peer);
+        write_address(buffer, peer);
         set_written(headers, &FOR, buffer);
         write_chain(headers, &FORWARDED, buffer);
         self.write_element(peer, buffer);
@@ -53,7 +53,10 @@ impl Forwarding<'_> {
 
     fn write_element(&self, peer: IpAddr, buffer: &mut BytesMut) {
         match peer {
-            IpAddr::V4(peer) => write_plain(buffer, format_args!("for={peer}")),
+            IpAddr::V4(_) => {
+                buffer.extend_from_slice(b"for=");
+                write_address(buffer, peer);
+            }
             IpAddr::V6(peer) => write_plain(buffer, format_args!("for=\"[{peer}]\"")),
         }
         if let Some(host) = self.host.map(HeaderValue::as_bytes)
@@ -63,7 +66,23 @@ impl Forwarding<'_> {
             buffer.extend_from_slice(host);
             buffer.extend_from_slice(b"\"");
         }
-        write_plain(buffer, format_args!(";proto={}", self.scheme));
+        buffer.extend_from_slice(b";proto=");
+        buffer.extend_from_slice(self.scheme.as_bytes());
+    }
+}
+
+/// Writes an address. One of version 4, as most are, without the machinery that can pad and align.
+fn write_address(buffer: &mut BytesMut, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        return write_plain(buffer, address);
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            buffer.extend_from_slice(b".");
+        }
+        let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+        let leading = usize::from(octet < 100) + usize::from(octet < 10);
+        buffer.extend_from_slice(&digits[leading..]);
     }
 }
 
@@ -78,6 +97,21 @@ fn write_chain(headers: &HeaderMap, name: &HeaderName, buffer: &mut BytesMut) {
         if !line.is_empty() {
             buffer.extend_from_slice(line.as_bytes());
             buffer.extend_from_slice(b", ");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_address_is_written_as_it_is_shown(address: IpAddr) {
+            let mut buffer = BytesMut::new();
+            write_address(&mut buffer, address);
+            prop_assert_eq!(std::str::from_utf8(&buffer).unwrap(), address.to_string());
         }
     }
 }
