@@ -43,7 +43,7 @@ use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
 use crate::rules::route::{Conflict, RouteTable, Rule};
 use crate::token::{Leash, Tokens};
-use crate::upstream::{RequestBody, Upstreams, digest};
+use crate::upstream::{Hints, Interim, RequestBody, Upstreams, digest};
 use authorize::Authorized;
 use upgrade::Upgrade;
 
@@ -82,6 +82,17 @@ struct Route {
     at_once_per_user: Option<Tally>,
     streams: config::Streams,
     client_certificate: bool,
+}
+
+impl Route {
+    /// How interim answers pass on this route.
+    const fn hints<'a>(&'a self, to: &'a Interim, names: &'a IdentityHeaders) -> Hints<'a> {
+        Hints {
+            to,
+            names,
+            changes: &self.edge.response_headers,
+        }
+    }
 }
 
 /// Why a configuration can't be proxied. A validated one fails only by the files that it names.
@@ -240,7 +251,7 @@ impl Proxy {
             identity: &self.identity,
             deadline: route.timeout.map(|timeout| moment.started + timeout),
             upgrade: upgrade.as_ref(),
-            interim: caller.interim.as_ref(),
+            hints: caller.interim.as_ref().map(|to| route.hints(to, &self.identity)),
             key,
         };
         let version = parts.version;

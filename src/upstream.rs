@@ -42,7 +42,7 @@ pub use balance::digest;
 pub use body::{BodyFailure, BodyWatch, RequestBody};
 pub use fault::Fault;
 pub use flight::Flight;
-pub use interim::{Interim, InterimClient};
+pub use interim::{Hints, Interim, InterimClient};
 pub use lease::{Lease, SendFailure, Upgraded};
 pub use pool::Pools;
 pub use server::{Server, ServerId};

@@ -17,7 +17,7 @@ use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
 use crate::time::monotonic;
 use crate::upstream::{
-    AnswerBody, BodyWatch, Flight, Interim, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError,
+    AnswerBody, BodyWatch, Flight, Hints, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError,
 };
 
 /// One request on its way to one upstream. The [`Permit`] says that it may go.
@@ -31,7 +31,7 @@ pub(super) struct Errand<'a> {
     pub(super) deadline: Option<Instant>,
     pub(super) upgrade: Option<&'a Upgrade>,
     /// Where interim answers go, if the client takes them.
-    pub(super) interim: Option<&'a Interim>,
+    pub(super) hints: Option<Hints<'a>>,
     /// What the request is known by again, where that decides who gets it.
     pub(super) key: Option<u64>,
 }
@@ -161,11 +161,7 @@ impl Errand<'_> {
         parts: &Parts,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let sending = lease.send(
-            parts,
-            body,
-            self.interim.map(|interim| (interim, self.identity.as_ref())),
-        );
+        let sending = lease.send(parts, body, self.hints);
         let response = match self.within(self.upstream.response_timeout(), sending).await {
             None => {
                 lease.timed_out();

@@ -79,6 +79,8 @@ pub fn rewrite_request(
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+    // All that is set below, so that the map grows once if at all.
+    headers.reserve(if permit.identity().is_some() { 14 } else { 8 });
     let mut buffer = BytesMut::with_capacity(384);
     forwarding.set(headers, &mut buffer);
     headers.insert(REQUEST_ID, forwarding.request_id.clone());
@@ -111,13 +113,17 @@ pub fn rewrite_response(headers: &mut HeaderMap) {
 }
 
 /// Makes the headers of an upstream's interim answer (1xx) those that the client may see: as in a final one, without what is
-/// about content, which it has none of, and without identity headers, which are for upstreams alone.
-pub fn rewrite_interim(headers: &mut HeaderMap, names: &IdentityHeaders) {
+/// about content, which it has none of, without identity headers, which are for upstreams alone, without what a route removes or
+/// sets in final answers, and without what lets pages of other origins read one, which is the route's to say.
+pub fn rewrite_interim(headers: &mut HeaderMap, names: &IdentityHeaders, changes: &Operations) {
     rewrite_response(headers);
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRAILER);
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| names.claims(name)).cloned().collect();
-    for name in dropped {
+    let of_pages = |name: &HeaderName| name.as_str().starts_with("access-control-");
+    let dropped = headers.keys().filter(|name| names.claims(name) || of_pages(name));
+    let dropped: Vec<HeaderName> = dropped.cloned().collect();
+    let set = changes.written().0.iter().map(|(name, _)| name);
+    for name in dropped.iter().chain(changes.removed()).chain(set) {
         headers.remove(name);
     }
 }

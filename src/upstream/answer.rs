@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::http1::Decoder;
+use super::http1::{Decoder, Driven};
 use super::{Fault, Lease};
 
 /// The body of an answer. It comes on the connection of the [`Lease`] that the request was sent on.
@@ -18,12 +18,18 @@ pub struct AnswerBody(Kind);
 enum Kind {
     /// Where in the answer the connection is.
     Http1(Decoder),
+    /// The same, in a task.
+    Driven(Driven),
     Http2(Incoming),
 }
 
 impl AnswerBody {
     pub(super) const fn http1(decoder: Decoder) -> Self {
         Self(Kind::Http1(decoder))
+    }
+
+    pub(super) const fn driven(body: Driven) -> Self {
+        Self(Kind::Driven(body))
     }
 
     pub(super) const fn http2(body: Incoming) -> Self {
@@ -38,6 +44,7 @@ impl AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match &mut self.0 {
             Kind::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Fault::Http2),
+            Kind::Driven(body) => body.poll_frame(cx),
             Kind::Http1(decoder) => match lease.and_then(Lease::http1) {
                 Some(connection) => connection.poll_frame(decoder, cx),
                 None => Poll::Ready(None),
@@ -50,6 +57,7 @@ impl AnswerBody {
     pub fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Http1(decoder) => matches!(decoder, Decoder::Done),
+            Kind::Driven(body) => body.is_end_stream(),
             Kind::Http2(body) => body.is_end_stream(),
         }
     }
@@ -61,6 +69,7 @@ impl AnswerBody {
             Kind::Http1(Decoder::Done) => SizeHint::with_exact(0),
             Kind::Http1(Decoder::Length(left)) => SizeHint::with_exact(*left),
             Kind::Http1(Decoder::Chunked(_) | Decoder::Close) => SizeHint::new(),
+            Kind::Driven(body) => body.size_hint(),
             Kind::Http2(body) => body.size_hint(),
         }
     }

@@ -1,11 +1,12 @@
 //! [`Http1`]: a connection of HTTP/1.1 to a server, which carries one exchange at a time.
 //!
-//! No task drives it: whoever waits for the answer, or reads it, writes the request and reads the connection. So nothing is
-//! handed from one task to another, nothing is read that nobody has asked for, and dropping it closes it, whatever it is
+//! No task drives it, but where an answer begins before its request has ended ([`Driven`]): whoever waits for the answer, or
+//! reads it, writes the request and reads the connection. So nothing is handed from one task to another, nothing is read that nobody has asked for, and dropping it closes it, whatever it is
 //! doing: a server that has answered but does not take the rest of the request would otherwise hold it, and the client's
 //! connection behind it, for as long as it likes.
 
 mod decode;
+mod drive;
 mod head;
 mod send;
 mod stream;
@@ -25,10 +26,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::connection::MAX_HEAD;
 use super::slots::Slot;
-use super::{Fault, Interim, RequestBody};
-use crate::rules::headers::IdentityHeaders;
+use super::{Fault, Hints, RequestBody};
 pub(super) use decode::Decoder;
 use decode::Step;
+pub(super) use drive::Driven;
 use head::Head;
 use send::Outgoing;
 pub(super) use stream::Stream;
@@ -100,7 +101,7 @@ impl Http1 {
         &mut self,
         parts: &request::Parts,
         body: RequestBody,
-        interim: Option<(&Interim, &IdentityHeaders)>,
+        hints: Option<Hints<'_>>,
     ) -> Result<(response::Parts, Decoder), Fault> {
         let wire = &mut *self.wire;
         wire.at_rest = false;
@@ -108,8 +109,8 @@ impl Http1 {
         let mut count = 0;
         let mut pass = |head: &Head| {
             count += 1;
-            if let Some((interim, names)) = interim {
-                interim.pass(head.parts.status, &head.parts.headers, names);
+            if let Some(hints) = hints {
+                hints.pass(head.parts.status, &head.parts.headers);
             }
             count <= MAX_INTERIM
         };
@@ -117,6 +118,11 @@ impl Http1 {
         wire.keep &= head.keep;
         wire.rest(&head.body);
         Ok((head.parts, head.body))
+    }
+
+    /// Whether the request has been sent to its end, or the server takes no more of it.
+    pub(super) const fn has_sent(&self) -> bool {
+        self.wire.out.is_done()
     }
 
     /// The next part of the answer's body; sends what there is to send meanwhile.
@@ -195,6 +201,10 @@ impl Wire {
             }
             if ready!(self.poll_fill(cx, body.expected()))? == 0 {
                 self.keep = false;
+                if self.out.has_failed() {
+                    // The failure to write took the word of a reset away: this is no end that the server meant.
+                    return Poll::Ready(Err(Fault::Closed));
+                }
                 body.close()?;
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::rules::headers::{IdentityHeaders, rewrite_interim};
+use crate::rules::headers::{IdentityHeaders, Operations, rewrite_interim};
 
 /// The client's end: a connection on which a request waits for its answer.
 pub trait InterimClient: fmt::Debug + Send + Sync {
@@ -27,18 +27,31 @@ impl Interim {
     pub fn new(client: Arc<dyn InterimClient>, request: u64) -> Self {
         Self { client, request }
     }
+}
 
+/// Interim answers to one request, and what of them the client may see.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints<'a> {
+    /// Where they go.
+    pub to: &'a Interim,
+    /// The headers of identities, which are for upstreams alone.
+    pub names: &'a IdentityHeaders,
+    /// What the route does to final answers: what it takes out of those, or says in its own words, does not pass here either.
+    pub changes: &'a Operations,
+}
+
+impl Hints<'_> {
     /// Passes an upstream's interim answer on, with the headers that the client may see. What is about one connection alone
     /// is not passed: 100, as the gateway itself asks for request bodies, and 101.
     ///
     /// Those of an attempt that then fails have been passed when the request is sent again: a client may get several, and they
     /// bind nobody (RFC 8297, section 2).
-    pub fn pass(&self, status: StatusCode, headers: &HeaderMap, names: &IdentityHeaders) {
+    pub(super) fn pass(self, status: StatusCode, headers: &HeaderMap) {
         if !status.is_informational() || matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
             return;
         }
         let mut headers = headers.clone();
-        rewrite_interim(&mut headers, names);
-        self.client.interim(self.request, status, &headers);
+        rewrite_interim(&mut headers, self.names, self.changes);
+        self.to.client.interim(self.to.request, status, &headers);
     }
 }

@@ -12,11 +12,10 @@ use http::{Request, Response};
 use hyper::client::conn::TrySendError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::http1::Http1;
+use super::http1::{Decoder, Driven, Http1};
 use super::http2::Stream;
 use super::pool::Pool;
-use super::{AnswerBody, Fault, Interim, RequestBody, Server, UpstreamError, framing};
-use crate::rules::headers::IdentityHeaders;
+use super::{AnswerBody, Fault, Hints, RequestBody, Server, UpstreamError, framing};
 
 /// A connection for one exchange, or a share in one. [`Lease::give_back`] lets the next exchange have it; dropping it ends
 /// the exchange: a connection of HTTP/1 closes, one of HTTP/2 goes on without the stream.
@@ -32,6 +31,8 @@ pub struct Lease {
 pub(super) enum Held {
     Http1(Http1),
     Http2(Stream),
+    /// Whoever reads the answer has it.
+    Nothing,
 }
 
 /// Why a request that was given to a connection has no answer.
@@ -73,26 +74,29 @@ impl Lease {
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         match self.connection {
-            Held::Http1(_) => false,
+            Held::Http1(_) | Held::Nothing => false,
             Held::Http2(_) => true,
         }
     }
 
-    /// Sends the request, which is one of HTTP/1.1, in the way of the connection. Interim answers to it go where it is said,
-    /// without the headers of identities; hyper does not tell of those that come over HTTP/2.
+    /// Sends the request, which is one of HTTP/1.1, in the way of the connection. Interim answers to it go where it is said;
+    /// hyper does not tell of those that come over HTTP/2.
     pub async fn send(
         &mut self,
         parts: &Parts,
         body: RequestBody,
-        interim: Option<(&Interim, &IdentityHeaders)>,
+        hints: Option<Hints<'_>>,
     ) -> Result<Response<AnswerBody>, SendFailure> {
         let failure = match &mut self.connection {
             Held::Http1(connection) => {
                 if !connection.is_ready() {
                     return Err(SendFailure::Unsent(Box::new(body), Fault::Closed));
                 }
-                match connection.send(parts, body, interim).await {
-                    Ok((head, decoder)) => return Ok(Response::from_parts(head, AnswerBody::http1(decoder))),
+                match connection.send(parts, body, hints).await {
+                    Ok((head, decoder)) => {
+                        let body = self.body(decoder);
+                        return Ok(Response::from_parts(head, body));
+                    }
                     Err(fault @ Fault::NotHttp(_)) => SendFailure::NotHttp(fault),
                     Err(fault) => SendFailure::Broken(fault),
                 }
@@ -105,6 +109,7 @@ impl Lease {
                     Err(error) => failure(error),
                 }
             }
+            Held::Nothing => return Err(SendFailure::Unsent(Box::new(body), Fault::Closed)),
         };
         if let Held::Http2(stream) = &self.connection
             && failure.ends_connection()
@@ -114,18 +119,30 @@ impl Lease {
         Err(failure)
     }
 
+    /// The body of an answer that has begun. Where the request has not ended, a task goes on with both, and has the connection.
+    fn body(&mut self, decoder: Decoder) -> AnswerBody {
+        let is_under_way = |connection: &Http1| !connection.has_sent() && !matches!(decoder, Decoder::Done);
+        if !matches!(&self.connection, Held::Http1(connection) if is_under_way(connection)) {
+            return AnswerBody::http1(decoder);
+        }
+        match std::mem::replace(&mut self.connection, Held::Nothing) {
+            Held::Http1(connection) => AnswerBody::driven(Driven::new(connection, decoder)),
+            Held::Http2(_) | Held::Nothing => AnswerBody::http1(Decoder::Done),
+        }
+    }
+
     /// The connection, where it carries nothing else.
     pub(super) const fn http1(&mut self) -> Option<&mut Http1> {
         match &mut self.connection {
             Held::Http1(connection) => Some(connection),
-            Held::Http2(_) => None,
+            Held::Http2(_) | Held::Nothing => None,
         }
     }
 
     /// Says that no answer came in time: a connection on which nothing at all comes any more is used for nothing else.
     pub fn timed_out(self) {
         match self.connection {
-            Held::Http1(_) => {}
+            Held::Http1(_) | Held::Nothing => {}
             Held::Http2(stream) => stream.timed_out(),
         }
     }
@@ -135,7 +152,7 @@ impl Lease {
         match self.connection {
             Held::Http1(connection) => self.pool.keep(connection, self.server.settings().pool_max_idle),
             // The pool has the connection, and this ends the share in it.
-            Held::Http2(_) => {}
+            Held::Http2(_) | Held::Nothing => {}
         }
     }
 }

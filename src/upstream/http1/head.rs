@@ -26,19 +26,24 @@ pub(super) fn write(parts: &request::Parts, has_body: bool, out: &mut Vec<u8>) -
     for piece in [parts.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(piece.as_bytes());
     }
-    for (name, value) in &parts.headers {
-        if !has_body && *name == TRANSFER_ENCODING {
-            continue;
-        }
-        line(name, value, out);
-    }
     let framing = match length(&parts.headers) {
         _ if !has_body => Framing::None,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
-    if framing == Framing::Chunked && !parts.headers.contains_key(TRANSFER_ENCODING) {
-        line(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"), out);
+    for (name, value) in &parts.headers {
+        // How the body is framed is said once, below, and nowhere else.
+        if *name != TRANSFER_ENCODING && *name != CONTENT_LENGTH {
+            line(name, value, out);
+        }
+    }
+    match framing {
+        Framing::None if parts.headers.contains_key(CONTENT_LENGTH) => {
+            line(&CONTENT_LENGTH, &HeaderValue::from_static("0"), out);
+        }
+        Framing::None => {}
+        Framing::Length(length) => line(&CONTENT_LENGTH, &HeaderValue::from(length), out),
+        Framing::Chunked => line(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"), out),
     }
     out.extend_from_slice(b"\r\n");
     framing
@@ -52,8 +57,14 @@ pub(super) fn line(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
     }
 }
 
+/// The one length that a body is said to have, in digits; `None` where it has to be found out.
 fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let (length, None) = (lengths.next()?.to_str().ok()?, lengths.next()) else {
+        return None;
+    };
+    let is_number = length.bytes().all(|byte| byte.is_ascii_digit()) && !headers.contains_key(TRANSFER_ENCODING);
+    is_number.then(|| length.parse().ok())?
 }
 
 /// Where something is in what was read.
@@ -131,11 +142,8 @@ fn framing(parts: &response::Parts, method: &Method) -> Result<(Decoder, bool), 
             .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
             .any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
     };
-    let keep = if is_http11 {
-        !option("close")
-    } else {
-        option("keep-alive")
-    };
+    // Whatever else it says: close wins.
+    let keep = !option("close") && (is_http11 || option("keep-alive"));
     if *method == Method::HEAD || parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {
         return Ok((Decoder::Done, keep));
     }

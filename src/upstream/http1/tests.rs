@@ -332,3 +332,30 @@ async fn a_body_follows_as_it_is_framed() {
         assert!(connection.is_ready());
     }
 }
+
+#[tokio::test]
+async fn an_answer_without_length_is_not_whole_where_the_server_resets_the_connection_during_the_upload() {
+    let (mut connection, mut server) = pair().await;
+    let identity = Arc::new(IdentityHeaders::new("X-Auth-").unwrap());
+    let large = Bytes::from(vec![b'a'; 16 << 20]);
+    let body = RequestBody::of_parts([large.clone(), large], &identity);
+    let request = Request::post("/")
+        .header("transfer-encoding", "chunked")
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    let answer = async {
+        until_empty_line(&mut server).await;
+        server.write_all(b"HTTP/1.1 200 OK\r\n\r\npart").await.unwrap();
+    };
+    let (sent, ()) = tokio::join!(connection.send(&request, body, None), answer);
+    let (_, mut body) = sent.unwrap();
+    let part = std::future::poll_fn(|cx| connection.poll_frame(&mut body, cx)).await;
+    assert_eq!(part.unwrap().unwrap().into_data().unwrap(), "part");
+    // With bytes that it has not read: its end is a reset.
+    let hang_up = async { drop(server) };
+    let next = std::future::poll_fn(|cx| connection.poll_frame(&mut body, cx));
+    let (next, ()) = tokio::join!(next, hang_up);
+    assert!(matches!(next, Some(Err(_))), "{next:?}");
+}

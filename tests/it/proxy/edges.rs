@@ -232,3 +232,70 @@ async fn a_connection_that_will_close_is_announced_and_one_that_will_not_stays()
         assert_eq!((answer.status, answer.header("connection")), (status, None), "{read}");
     }
 }
+
+#[tokio::test]
+async fn an_upload_goes_on_while_its_early_answer_is_not_read() {
+    const SIZE: usize = 32 << 20;
+    let (address, _server) = crate::support::upstream::each(|stream| async move {
+        let (mut read, mut write) = stream.into_split();
+        let mut head = [0; 1024];
+        let _ = read.read(&mut head).await;
+        // An answer begins at once and is written while the request is read, by different hands.
+        let answer = async move {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+            let _ = write.write_all(head.as_bytes()).await;
+            let part = vec![b'a'; 64 << 10];
+            for _ in 0..SIZE / part.len() {
+                let _ = write.write_all(&part).await;
+            }
+            write
+        };
+        let upload = async move {
+            let mut space = vec![0; 64 << 10];
+            while read.read(&mut space).await.is_ok_and(|n| n > 0) {}
+        };
+        tokio::join!(answer, upload);
+    })
+    .await;
+    let direct = std::env::var_os("DIRECT").is_some();
+    let gateway = TestGateway::start(&routes(
+        "body_idle_timeout = \"2s\"",
+        &format!("\"http://{address}\""),
+        "",
+    ))
+    .await;
+    let to = if direct { address } else { gateway.address };
+    let mut client = tokio::net::TcpStream::connect(to).await.unwrap();
+    let head = format!("POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: {SIZE}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let body = vec![b'b'; SIZE];
+    // As most simple clients do: first all of the request, then the answer.
+    within("the upload ends", client.write_all(&body))
+        .await
+        .expect("the upload is taken");
+    let mut came = 0;
+    let mut space = vec![0; 64 << 10];
+    while came < SIZE {
+        let n = within("more of the answer", client.read(&mut space)).await.unwrap();
+        assert!(n > 0, "the answer breaks off after {came}");
+        came += n;
+    }
+}
+
+#[tokio::test]
+async fn a_hint_has_no_header_that_its_route_removes() {
+    let upstream = Upstream::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Secret: 1\r\n\r\n\
+             HTTP/1.1 200 OK\r\nX-Secret: 1\r\nContent-Length: 2\r\n\r\nok",
+        )
+    })
+    .await;
+    let gateway = in_front_of(&upstream, "", "response_headers = { remove = [\"X-Secret\"] }").await;
+    let mut client = Conversation::open(gateway.address).await;
+    client.send("GET /up HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    for status in [103, 200] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("x-secret")), (status, None));
+    }
+}
