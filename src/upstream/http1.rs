@@ -221,6 +221,8 @@ impl Wire {
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
             Poll::Ready(Err(failure)) => {
                 self.keep = false;
+                // A body that has failed must not be asked again: it could seem to have ended.
+                self.out = Outgoing::default();
                 Err(failure.into())
             }
         }

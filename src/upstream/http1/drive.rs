@@ -79,14 +79,20 @@ impl Driven {
 async fn drive(mut connection: Http1, mut body: Decoder, give: mpsc::Sender<Part>) {
     while !matches!(body, Decoder::Done) {
         let mut room = pin!(give.reserve());
-        let room = poll_fn(|cx| {
-            // What goes wrong is told below.
-            if let Err(fault) = connection.wire.poll_send(cx) {
-                connection.wire.fault = Some(fault);
-            }
-            room.as_mut().poll(cx)
+        let room = poll_fn(|cx| match connection.wire.poll_send(cx) {
+            Ok(()) => room.as_mut().poll(cx).map(Ok),
+            Err(fault) => Poll::Ready(Err(fault)),
         });
-        let Ok(room) = room.await else { return };
+        let room = match room.await {
+            Ok(Ok(room)) => room,
+            Ok(Err(_)) => return,
+            Err(fault) => {
+                // The server learns of it at once, whoever reads the answer when there is room.
+                drop(connection);
+                let _ = give.send(Err(fault)).await;
+                return;
+            }
+        };
         let Some(part) = poll_fn(|cx| connection.poll_frame(&mut body, cx)).await else {
             return;
         };

@@ -257,15 +257,13 @@ async fn an_upload_goes_on_while_its_early_answer_is_not_read() {
         tokio::join!(answer, upload);
     })
     .await;
-    let direct = std::env::var_os("DIRECT").is_some();
     let gateway = TestGateway::start(&routes(
         "body_idle_timeout = \"2s\"",
         &format!("\"http://{address}\""),
         "",
     ))
     .await;
-    let to = if direct { address } else { gateway.address };
-    let mut client = tokio::net::TcpStream::connect(to).await.unwrap();
+    let mut client = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
     let head = format!("POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: {SIZE}\r\n\r\n");
     client.write_all(head.as_bytes()).await.unwrap();
     let body = vec![b'b'; SIZE];
@@ -280,6 +278,55 @@ async fn an_upload_goes_on_while_its_early_answer_is_not_read() {
         assert!(n > 0, "the answer breaks off after {came}");
         came += n;
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_never_looks_whole_though_its_early_answer_is_not_read() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (address, _server) = crate::support::upstream::each(move |stream| {
+        let tell = tell.clone();
+        async move {
+            let (mut read, mut write) = stream.into_split();
+            let (mut seen, mut space) = (Vec::new(), [0; 4096]);
+            let n = read.read(&mut space).await.unwrap_or(0);
+            seen.extend_from_slice(&space[..n]);
+            // More than anybody takes.
+            let answer = async move {
+                let mut sent = write.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                while sent.is_ok() {
+                    sent = write.write_all(&[b'a'; 16 << 10]).await;
+                }
+            };
+            let upload = async move {
+                let _ = tell.send((false, seen.clone()));
+                while let Ok(n @ 1..) = read.read(&mut space).await {
+                    seen.extend_from_slice(&space[..n]);
+                    let _ = tell.send((false, seen.clone()));
+                }
+                let _ = tell.send((true, seen));
+            };
+            tokio::join!(answer, upload);
+        }
+    })
+    .await;
+    let gateway = TestGateway::start(&routes("", &format!("\"http://{address}\""), "")).await;
+    let mut client = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    let head = "POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    while !within("the beginning is upstream", told.recv())
+        .await
+        .unwrap()
+        .1
+        .ends_with(b"3\r\nabc\r\n")
+    {}
+    client.write_all(b"no size\r\n").await.unwrap();
+    let seen = loop {
+        let (ended, seen) = within("the upload ends", told.recv()).await.unwrap();
+        if ended {
+            break seen;
+        }
+    };
+    assert!(seen.ends_with(b"3\r\nabc\r\n"), "{}", String::from_utf8_lossy(&seen));
 }
 
 #[tokio::test]
