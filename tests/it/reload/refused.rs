@@ -68,6 +68,10 @@ async fn a_bad_file_never_replaces_a_good_one_and_log_readiness_and_metrics_say_
             .unwrap();
         assert_eq!(answer.status(), 200, "{what}");
     }
+    process.reload(&good).await;
+    assert_eq!(process.ready().await["reasons"], serde_json::json!([]));
+    process.signal("TERM").await;
+    assert!(process.ended().await.success(), "{}", process.log());
     let log = process.log();
     for part in [
         "gateway.toml:",
@@ -79,10 +83,6 @@ async fn a_bad_file_never_replaces_a_good_one_and_log_readiness_and_metrics_say_
         assert!(log.contains(part), "{part} is not in\n{log}");
     }
     assert!(!log.contains("hunter2"), "{log}");
-    process.reload(&good).await;
-    assert_eq!(process.ready().await["reasons"], serde_json::json!([]));
-    process.signal("TERM").await;
-    assert!(process.ended().await.success(), "{}", process.log());
 }
 
 #[tokio::test]

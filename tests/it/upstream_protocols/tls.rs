@@ -94,11 +94,11 @@ async fn a_server_that_is_not_who_it_should_be_is_502_and_the_log_says_why() {
             !body.contains("nown") && !body.contains("expired"),
             "{body}: why is for the operator"
         );
-        let log = gateway.log();
-        assert!(
-            log.contains("no TLS with it") && log.contains(why),
-            "{certificate}: {log}"
-        );
+        eventually(DEADLINE, "the log says why", || async {
+            let log = gateway.log();
+            when(log.contains("no TLS with it") && log.contains(why))
+        })
+        .await;
     }
     // Without a file, the public authorities alone are believed.
     let (port, _nginx) = nginx(authority.dir(), "good", "").await;
@@ -123,8 +123,11 @@ async fn another_name_and_no_verification_are_for_those_who_say_so() {
             .status(),
         200
     );
-    let log = gateway.log();
-    assert!(log.contains("tls_skip_verify") && log.contains("app"), "{log}");
+    eventually(DEADLINE, "the log warns of it", || async {
+        let log = gateway.log();
+        when(log.contains("tls_skip_verify") && log.contains("app"))
+    })
+    .await;
 }
 
 #[tokio::test]
