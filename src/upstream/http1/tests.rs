@@ -179,6 +179,10 @@ fn a_connection_goes_on_only_where_both_ends_know_where_the_answer_ends() {
         ),
         ("HTTP/1.1 200 OK\r\n\r\n", false),
         ("HTTP/1.1 101 Switching Protocols\r\n\r\n", false),
+        (
+            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive, close\r\n\r\n",
+            false,
+        ),
     ] {
         let head = head::take(&mut BytesMut::from(answer), &Method::GET).unwrap().unwrap();
         assert_eq!(head.keep, keep, "{answer}");
