@@ -1,8 +1,9 @@
 //! The lines of the log: where they are gathered, and how the one that each request gets is made.
 //!
 //! All lines go through one [`Sink`], in the order in which they were logged: those of `tracing` as it has formatted them, and
-//! those that are made here, which look the same and cost a fraction. Lines are written within [`DELAY`]; a warning or an error
-//! at once, with all that came before it. What is logged last is written by [`flush`].
+//! those that are made here, which look the same and cost a fraction. A thread writes them within [`DELAY`], and does not
+//! wait that long where there is a warning or an error among them; nobody who logs waits for it while there is room. What is
+//! logged last is written by [`flush`].
 //!
 //! Which lines are wanted and how they look is not decided here.
 

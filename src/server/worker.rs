@@ -22,8 +22,8 @@ use crate::tls::Tls;
 use crate::upstream::Pools;
 
 /// How many tasks may run before the kernel is asked for what has come meanwhile, where there are as many to run. Each
-/// question is a system call; with 64 tasks between two (the runtime's own choice is about as many) there were twice as many of
-/// them as are needed, and with ten microseconds a task, these take a few milliseconds at most.
+/// question is a system call, and the runtime's own choice is 61. With ten to twenty microseconds a task, this many take a few
+/// milliseconds, which is the longest that what comes waits to be seen.
 const EVENT_INTERVAL: u32 = 256;
 
 /// How often idle upstream connections are looked through.
