@@ -2,6 +2,7 @@
 //! query or a form ends up in logs and caches.
 
 use http::{HeaderMap, header};
+use memchr::memchr;
 
 use crate::problem::Code;
 
@@ -37,20 +38,33 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, InvalidBearer> 
     if values.next().is_some() {
         return Err(InvalidBearer::Several);
     }
-    let value = value.to_str().map_err(|_| InvalidBearer::Malformed)?;
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(InvalidBearer::OtherScheme);
+    let bytes = value.as_bytes();
+    let (scheme, rest) = bytes.split_at(memchr(b' ', bytes).unwrap_or(bytes.len()));
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        let is_text = value.to_str().is_ok();
+        return Err(if is_text {
+            InvalidBearer::OtherScheme
+        } else {
+            InvalidBearer::Malformed
+        });
     }
-    let token = token.trim_start_matches(' ');
-    let plain = token
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte));
-    if plain && !token.is_empty() {
-        Ok(Some(token))
-    } else {
-        Err(InvalidBearer::Malformed)
+    let token = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
+    // Without a way out in the middle, which no processor can take many bytes at a time with: tokens are long.
+    let plain = token.iter().fold(true, |plain, byte| plain & is_plain(*byte));
+    match std::str::from_utf8(token) {
+        Ok(token) if plain && !token.is_empty() => Ok(Some(token)),
+        Ok(_) | Err(_) => Err(InvalidBearer::Malformed),
     }
+}
+
+/// Whether it may be in a token (RFC 6750, section 2.1): a letter, a digit, or one of `-._~+/=`.
+const fn is_plain(byte: u8) -> bool {
+    (byte | 0x20).wrapping_sub(b'a') < 26
+        || byte.wrapping_sub(b'-') <= b'9' - b'-'
+        || byte == b'_'
+        || byte == b'~'
+        || byte == b'+'
+        || byte == b'='
 }
 
 #[cfg(test)]
@@ -82,6 +96,21 @@ mod tests {
         }
         for value in ["", "Basic a", "BearerX a", "Bearer\ta", "Token a"] {
             assert_eq!(find(&[value]), Err(InvalidBearer::OtherScheme), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_made_of_the_characters_that_rfc_6750_has_for_it() {
+        for byte in 0..=u8::MAX {
+            let plain = byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+            assert_eq!(is_plain(byte), plain, "{byte}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_malformed_whatever_the_scheme() {
+        for value in ["Basic é", "é", "Bearer a é"] {
+            assert_eq!(find(&[value]), Err(InvalidBearer::Malformed), "{value:?}");
         }
     }
 }

@@ -128,3 +128,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_control_character_is_found_anywhere_in_a_value() {
+    for at in 0..100 {
+        for byte in 0..=u8::MAX {
+            let mut value = [b'v'; 100];
+            value[at] = byte;
+            let head = [&b"GET / HTTP/1.1\r\nHost: a\r\nX: "[..], &value, b"\r\n\r\n"].concat();
+            let fine = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
+            assert_eq!(check(&head, &LIMITS).is_ok(), fine, "{byte} at {at}");
+        }
+    }
+}
