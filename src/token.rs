@@ -5,8 +5,9 @@
 //! knows; where it cannot know, it refuses. A token that was seen before costs one SHA-256 and a few memory reads: no
 //! public-key operation, no database.
 //!
-//! The signature is checked by `jsonwebtoken` with aws-lc-rs. Everything around it (the compact form, the header, the
-//! claims) is read here, strictly: what two programs could read differently is refused. The room knows no HTTP.
+//! `jsonwebtoken` signs, with aws-lc-rs, which also checks signatures, by keys that are read once. Everything around it
+//! (the compact form, the header, the claims) is read here, strictly: what two programs could read differently is refused.
+//! The room knows no HTTP.
 
 mod assertion;
 mod cache;

@@ -7,16 +7,16 @@ use super::{MAX_TOKEN_BYTES, Reason};
 
 /// A token taken apart. Nothing in it is verified yet.
 pub(super) struct Compact<'a> {
+    /// The header as sent.
+    pub(super) protected: &'a str,
     /// The header, decoded.
     pub(super) header: Vec<u8>,
     /// The payload, decoded.
     pub(super) payload: Vec<u8>,
     /// What the signature is over: the first two parts as sent.
     pub(super) signed: &'a str,
-    /// The signature as sent.
-    pub(super) signature: &'a str,
-    /// How many bytes the signature has.
-    pub(super) signature_len: usize,
+    /// The signature, decoded.
+    pub(super) signature: Vec<u8>,
 }
 
 impl<'a> Compact<'a> {
@@ -35,11 +35,11 @@ impl<'a> Compact<'a> {
             return Err(Reason::NotThreeParts);
         }
         Ok(Self {
+            protected: header,
             header: decode(header)?,
             payload: decode(payload)?,
             signed: &token[..header.len() + 1 + payload.len()],
-            signature,
-            signature_len: decode(signature)?.len(),
+            signature: decode(signature)?,
         })
     }
 }
@@ -64,10 +64,8 @@ mod tests {
         let compact = Compact::parse("e30.AAE.AAEC").unwrap();
         assert_eq!(compact.header, b"{}");
         assert_eq!(compact.payload, [0, 1]);
-        assert_eq!(
-            (compact.signed, compact.signature, compact.signature_len),
-            ("e30.AAE", "AAEC", 3)
-        );
+        assert_eq!((compact.protected, compact.signed), ("e30", "e30.AAE"));
+        assert_eq!(compact.signature, [0, 1, 2]);
     }
 
     #[test]

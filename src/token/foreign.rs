@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::assertion::Assertions;
 use super::claims::string;
-use super::compact::{self, Compact};
+use super::compact::Compact;
 use super::header::Header;
 use super::{MAX_TOKEN_BYTES, Reason, Refusal, Tokens, Verified, cache};
 use crate::config::Algorithm;
@@ -170,7 +170,7 @@ fn signer(compact: &Compact<'_>, issuer: &Arc<Issuer>, now: Timestamp) -> Result
     let key = keys
         .find(header.kid(), algorithm)
         .ok_or_else(|| Unsettled::KeysWanted(Arc::clone(issuer), Refusal::Invalid(Reason::KeyId)))?;
-    if key.verifies(compact.signed.as_bytes(), &compact::decode(compact.signature)?) {
+    if key.verifies(compact.signed.as_bytes(), &compact.signature) {
         Ok(Arc::clone(key))
     } else {
         Err(Reason::Signature.into())

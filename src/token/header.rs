@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Reason;
+use super::compact::Compact;
 use super::key::Key;
 use super::keys::KeySet;
 use crate::json;
@@ -55,8 +56,12 @@ impl Header {
 /// Reads the header and finds the key that must have signed the token.
 ///
 /// The header's word decides nothing: its `kid` picks one of our keys, and its `alg` has to be that key's.
-pub(super) fn key_for<'a>(header: &[u8], keys: &'a KeySet) -> Result<&'a Arc<Key>, Reason> {
-    let header = Header::parse(header, |typ| typ.is_some_and(is_access_token_type))?;
+pub(super) fn key_for<'a>(token: &Compact<'_>, keys: &'a KeySet) -> Result<&'a Arc<Key>, Reason> {
+    // To the byte what one of our keys writes: reading it would find that key.
+    if let Some(key) = keys.writer_of(token.protected) {
+        return Ok(key);
+    }
+    let header = Header::parse(&token.header, |typ| typ.is_some_and(is_access_token_type))?;
     let key = keys.find(header.kid()).ok_or(Reason::KeyId)?;
     if header.alg() == Some(key.algorithm().as_str()) {
         Ok(key)

@@ -1,16 +1,20 @@
-//! One signing key: made, read from its private form, and used.
+//! One signing key: made, read from its private form, and used. `jsonwebtoken` signs; signatures are verified by the same
+//! library with a key that was read once ([`verifying`]).
+
+mod verifying;
 
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     Ed25519KeyPair, KeyPair as _, RsaKeyPair,
 };
-use jsonwebtoken::{DecodingKey, EncodingKey, crypto};
+use jsonwebtoken::{EncodingKey, crypto};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -20,6 +24,7 @@ use super::jwk::PublicKey;
 use crate::config::Algorithm;
 use crate::id::{KeyDigest, KeyId};
 use crate::time::Timestamp;
+use verifying::Verifying;
 
 /// Good for 128 bits of security (NIST SP 800-57, part 1, table 2), as the other algorithms are.
 const RSA_KEY_SIZE: KeySize = KeySize::Rsa3072;
@@ -32,7 +37,7 @@ pub(super) struct Key {
     digest: Option<KeyDigest>,
     algorithm: Algorithm,
     signing: EncodingKey,
-    verifying: DecodingKey,
+    verifying: Verifying,
     /// Bytes of each signature.
     signature_len: usize,
     public: Option<PublicKey>,
@@ -76,9 +81,26 @@ pub(super) fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyEr
 /// What an algorithm makes of a private form.
 struct Parts {
     signing: EncodingKey,
-    verifying: DecodingKey,
+    verifying: Verifying,
     signature_len: usize,
     public: Option<PublicKey>,
+}
+
+impl Parts {
+    /// Of a key with a public half.
+    fn new(
+        signing: EncodingKey,
+        algorithm: Algorithm,
+        public: PublicKey,
+        signature_len: usize,
+    ) -> Result<Self, KeyError> {
+        Ok(Self {
+            signing,
+            verifying: Verifying::public(algorithm, &public)?,
+            signature_len,
+            public: Some(public),
+        })
+    }
 }
 
 impl Key {
@@ -91,17 +113,17 @@ impl Key {
             public,
         } = match algorithm {
             Algorithm::EdDsa => eddsa(private)?,
-            Algorithm::Es256 => ecdsa(private, &ECDSA_P256_SHA256_FIXED_SIGNING, "P-256", 32)?,
-            Algorithm::Es384 => ecdsa(private, &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384", 48)?,
+            Algorithm::Es256 => ecdsa(private, (algorithm, &ECDSA_P256_SHA256_FIXED_SIGNING), "P-256", 32)?,
+            Algorithm::Es384 => ecdsa(private, (algorithm, &ECDSA_P384_SHA384_FIXED_SIGNING), "P-384", 48)?,
             Algorithm::Rs256
             | Algorithm::Rs384
             | Algorithm::Rs512
             | Algorithm::Ps256
             | Algorithm::Ps384
-            | Algorithm::Ps512 => rsa(private)?,
-            Algorithm::Hs256 => hmac(private, 32)?,
-            Algorithm::Hs384 => hmac(private, 48)?,
-            Algorithm::Hs512 => hmac(private, 64)?,
+            | Algorithm::Ps512 => rsa(private, algorithm)?,
+            Algorithm::Hs256 => shared(private, hmac::HMAC_SHA256)?,
+            Algorithm::Hs384 => shared(private, hmac::HMAC_SHA384)?,
+            Algorithm::Hs512 => shared(private, hmac::HMAC_SHA512)?,
         };
         let mut header = json!({ "alg": algorithm.as_str(), "typ": "at+jwt" });
         if let Some(kid) = &kid {
@@ -215,14 +237,8 @@ impl Key {
     /// Whether this key signed the token.
     pub(super) fn verifies(&self, token: &Compact<'_>) -> bool {
         // A signature of any other length is of another algorithm or form (DER in place of r and s, for example).
-        token.signature_len == self.signature_len
-            && crypto::verify(
-                token.signature,
-                token.signed.as_bytes(),
-                &self.verifying,
-                jws(self.algorithm),
-            )
-            .unwrap_or(false)
+        token.signature.len() == self.signature_len
+            && self.verifying.verifies(token.signed.as_bytes(), &token.signature)
     }
 }
 
@@ -254,60 +270,50 @@ const fn jws(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
 
 fn eddsa(private: &[u8]) -> Result<Parts, KeyError> {
     let pair = Ed25519KeyPair::from_pkcs8(private).map_err(|_| KeyError::Malformed)?;
-    let x = pair.public_key().as_ref();
-    Ok(Parts {
-        signing: EncodingKey::from_ed_der(private),
-        verifying: DecodingKey::from_ed_der(x),
-        signature_len: 64,
-        public: Some(PublicKey::Ed { x: x.to_vec() }),
-    })
+    let public = PublicKey::Ed {
+        x: pair.public_key().as_ref().to_vec(),
+    };
+    Parts::new(EncodingKey::from_ed_der(private), Algorithm::EdDsa, public, 64)
 }
 
 fn ecdsa(
     private: &[u8],
-    algorithm: &'static EcdsaSigningAlgorithm,
+    (algorithm, signing): (Algorithm, &'static EcdsaSigningAlgorithm),
     curve: &'static str,
     coordinate: usize,
 ) -> Result<Parts, KeyError> {
-    let pair = EcdsaKeyPair::from_pkcs8(algorithm, private).map_err(|_| KeyError::Malformed)?;
+    let pair = EcdsaKeyPair::from_pkcs8(signing, private).map_err(|_| KeyError::Malformed)?;
     let point = pair.public_key().as_ref();
     // The uncompressed form of SEC 1, section 2.3.3: 04, then both coordinates.
     let [4, coordinates @ ..] = point else {
         return Err(KeyError::Malformed);
     };
     let (x, y) = coordinates.split_at_checked(coordinate).ok_or(KeyError::Malformed)?;
-    Ok(Parts {
-        signing: EncodingKey::from_ec_der(private),
-        verifying: DecodingKey::from_ec_der(point),
-        signature_len: 2 * coordinate,
-        public: Some(PublicKey::Ec {
-            curve,
-            x: x.to_vec(),
-            y: y.to_vec(),
-        }),
-    })
+    let public = PublicKey::Ec {
+        curve,
+        x: x.to_vec(),
+        y: y.to_vec(),
+    };
+    Parts::new(EncodingKey::from_ec_der(private), algorithm, public, 2 * coordinate)
 }
 
-fn rsa(private: &[u8]) -> Result<Parts, KeyError> {
+fn rsa(private: &[u8], algorithm: Algorithm) -> Result<Parts, KeyError> {
     let pair = RsaKeyPair::from_pkcs8(private).map_err(|_| KeyError::Malformed)?;
     let n = pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
     let e = pair.public_key().exponent().big_endian_without_leading_zero().to_vec();
-    Ok(Parts {
-        signing: EncodingKey::from_rsa_der(rsa_private_key(private).ok_or(KeyError::Malformed)?),
-        verifying: DecodingKey::from_rsa_raw_components(&n, &e),
-        signature_len: pair.public_modulus_len(),
-        public: Some(PublicKey::Rsa { n, e }),
-    })
+    let signing = EncodingKey::from_rsa_der(rsa_private_key(private).ok_or(KeyError::Malformed)?);
+    Parts::new(signing, algorithm, PublicKey::Rsa { n, e }, pair.public_modulus_len())
 }
 
 /// A secret shorter than the hash is refused (RFC 7518, section 3.2), an empty one above all.
-fn hmac(secret: &[u8], hash_len: usize) -> Result<Parts, KeyError> {
+fn shared(secret: &[u8], algorithm: hmac::Algorithm) -> Result<Parts, KeyError> {
+    let hash_len = algorithm.tag_len();
     if secret.len() < hash_len {
         return Err(KeyError::Malformed);
     }
     Ok(Parts {
         signing: EncodingKey::from_secret(secret),
-        verifying: DecodingKey::from_secret(secret),
+        verifying: Verifying::shared(algorithm, secret),
         signature_len: hash_len,
         public: None,
     })

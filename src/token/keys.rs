@@ -133,6 +133,13 @@ impl KeySet {
         self.keys.iter().find(|key| key.kid().map(KeyId::as_str) == kid)
     }
 
+    /// The key whose tokens have this header, to the byte as we encode it, and that [`Self::find`] finds by its name.
+    pub(super) fn writer_of(&self, header: &str) -> Option<&Arc<Key>> {
+        let key = self.keys.iter().find(|key| key.header() == header)?;
+        let named = self.find(key.kid().map(KeyId::as_str))?;
+        Arc::ptr_eq(named, key).then_some(key)
+    }
+
     /// Whether this very key is one of the set.
     pub(super) fn holds(&self, key: &Arc<Key>) -> bool {
         self.keys.iter().any(|held| Arc::ptr_eq(held, key))

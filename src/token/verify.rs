@@ -12,7 +12,7 @@ use crate::json;
 /// [`Verified::check_time`].
 pub(super) fn verify(settings: &Settings, keys: &KeySet, token: &str) -> Result<Verified, Refusal> {
     let compact = Compact::parse(token).map_err(Refusal::Invalid)?;
-    let key = header::key_for(&compact.header, keys).map_err(Refusal::Invalid)?;
+    let key = header::key_for(&compact, keys).map_err(Refusal::Invalid)?;
     if !key.verifies(&compact) {
         return Err(Refusal::Invalid(Reason::Signature));
     }
