@@ -2,8 +2,8 @@
 //!
 //! [`Tokens::authenticate`] is the one way from a text to a [`Verified`] token. It promises that the token was signed
 //! by a key that we hold now, is within its time, is meant for us, and has not been revoked as far as this replica
-//! knows; where it cannot know, it refuses. A token that was seen before costs one SHA-256 and a few memory reads: no
-//! public-key operation, no database.
+//! knows; where it cannot know, it refuses. A token that was seen before costs a few memory reads: no public-key operation,
+//! no database.
 //!
 //! `jsonwebtoken` signs, with aws-lc-rs, which also checks signatures, by keys that are read once. Everything around it
 //! (the compact form, the header, the claims) is read here, strictly: what two programs could read differently is refused.
@@ -99,7 +99,7 @@ pub fn revoke_until(now: Timestamp) -> Timestamp {
 pub struct Tokens {
     settings: Settings,
     keys: Arc<ArcSwap<KeySet>>,
-    cache: Arc<Cache>,
+    cache: Arc<Cache<Accepted>>,
     revocations: Arc<Blocklist>,
     /// Told when a key is missed.
     wanted: Arc<Notify>,
@@ -165,12 +165,7 @@ impl Tokens {
     /// Time and revocation are judged on every call, whether or not the token was seen before; so is whether the key
     /// that signed it is still held. A token that is both revoked and expired is `Expired`.
     pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Arc<Verified>, Refusal> {
-        // Before the digest: nobody makes us hash a megabyte.
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Refusal::Invalid(Reason::TooLong));
-        }
-        let digest = cache::digest(token);
-        self.own(token, &digest, self.cache.get(&digest), now)
+        self.own(token, self.cache.get(token), now)
     }
 
     /// Judges the text of a bearer token where these issuers are trusted.
@@ -185,14 +180,8 @@ impl Tokens {
         foreign::accept(self, token, trusted, now).await
     }
 
-    /// Judges a token of ours whose digest has been looked up.
-    fn own(
-        &self,
-        token: &str,
-        digest: &cache::Digest,
-        known: Option<Accepted>,
-        now: Timestamp,
-    ) -> Result<Arc<Verified>, Refusal> {
+    /// Judges a token of ours that has been looked up.
+    fn own(&self, token: &str, known: Option<Accepted>, now: Timestamp) -> Result<Arc<Verified>, Refusal> {
         let keys = self.keys.load();
         let verified = match known {
             Some(Accepted::Own(verified)) if keys.holds(&verified.key) => {
@@ -210,14 +199,19 @@ impl Tokens {
                 })?;
                 let verified = Arc::new(verified);
                 verified.check_time(now, self.settings.leeway)?;
-                let accepted = Accepted::Own(Arc::clone(&verified));
-                self.cache.remember(*digest, token.len(), accepted, now);
+                self.remember(token, Accepted::Own(Arc::clone(&verified)), now);
                 verified
             }
         };
         // Last, and on every request: a revocation may have come after the token was remembered.
         self.stands(&verified)?;
         Ok(verified)
+    }
+
+    /// Remembers a token that was verified until its leeway is over.
+    fn remember(&self, token: &str, accepted: Accepted, now: Timestamp) {
+        let lives_for = (accepted.expires_at() + self.settings.leeway).since(now);
+        self.cache.remember(token, accepted, lives_for);
     }
 
     /// Whether neither the token nor its key was revoked, as far as can be known.

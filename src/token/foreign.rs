@@ -14,7 +14,7 @@ use super::assertion::Assertions;
 use super::claims::string;
 use super::compact::Compact;
 use super::header::Header;
-use super::{MAX_TOKEN_BYTES, Reason, Refusal, Tokens, Verified, cache};
+use super::{Reason, Refusal, Tokens, Verified};
 use crate::config::Algorithm;
 use crate::id::Identity;
 use crate::issuer::{Issuer, IssuerKey};
@@ -112,13 +112,9 @@ pub(super) async fn accept(
 }
 
 fn judge(tokens: &Tokens, token: &str, trusted: &TrustedIssuers, now: Timestamp) -> Result<Accepted, Unsettled> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(Reason::TooLong.into());
-    }
-    let digest = cache::digest(token);
-    let known = tokens.cache.get(&digest);
+    let known = tokens.cache.get(token);
     match &known {
-        Some(Accepted::Own(_)) if trusted.own => return own(tokens, token, &digest, known, now),
+        Some(Accepted::Own(_)) if trusted.own => return own(tokens, token, known, now),
         Some(Accepted::Foreign(foreign)) if trusted.others.contains(&foreign.issuer.config().name) => {
             if foreign.is_vouched_for(now)? {
                 foreign.check_time(tokens, now)?;
@@ -132,7 +128,7 @@ fn judge(tokens: &Tokens, token: &str, trusted: &TrustedIssuers, now: Timestamp)
     let issuer = string(&claims, "iss").and_then(|iss| tokens.issuers.find(iss, &trusted.others));
     let Some(issuer) = issuer else {
         return if trusted.own {
-            own(tokens, token, &digest, known, now)
+            own(tokens, token, known, now)
         } else {
             Err(Reason::Issuer.into())
         };
@@ -141,18 +137,12 @@ fn judge(tokens: &Tokens, token: &str, trusted: &TrustedIssuers, now: Timestamp)
     let foreign = Arc::new(Foreign::from_claims(claims, issuer, key)?);
     foreign.check_time(tokens, now)?;
     let accepted = Accepted::Foreign(foreign);
-    tokens.cache.remember(digest, token.len(), accepted.clone(), now);
+    tokens.remember(token, accepted.clone(), now);
     Ok(accepted)
 }
 
-fn own(
-    tokens: &Tokens,
-    token: &str,
-    digest: &cache::Digest,
-    known: Option<Accepted>,
-    now: Timestamp,
-) -> Result<Accepted, Unsettled> {
-    let verified = tokens.own(token, digest, known, now);
+fn own(tokens: &Tokens, token: &str, known: Option<Accepted>, now: Timestamp) -> Result<Accepted, Unsettled> {
+    let verified = tokens.own(token, known, now);
     verified.map(Accepted::Own).map_err(Unsettled::Refused)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::{MAX_ACCESS_TTL, MAX_LEEWAY};
+use super::{Accepted, MAX_ACCESS_TTL, MAX_LEEWAY};
 use crate::config;
 
 /// What of `[tokens]` is needed to issue and verify.
@@ -28,7 +28,7 @@ impl Settings {
         }
     }
 
-    pub(super) fn cache(&self) -> Arc<Cache> {
-        Arc::new(Cache::new(self.cache_capacity, self.leeway))
+    pub(super) fn cache(&self) -> Arc<Cache<Accepted>> {
+        Arc::new(Cache::new(self.cache_capacity))
     }
 }

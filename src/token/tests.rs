@@ -5,6 +5,7 @@ mod encodings;
 mod flood;
 mod forge;
 mod keys;
+mod known;
 mod properties;
 mod revoked;
 mod round_trip;
