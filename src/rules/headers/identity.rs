@@ -115,9 +115,10 @@ impl IdentityHeaders {
 
     /// Sets the headers: those of the user and of the issuer always, the others where the identity has what they say.
     pub(super) fn set(&self, headers: &mut HeaderMap, identity: &Identity, buffer: &mut BytesMut) {
+        let mut text = [0; 36];
         match &identity.principal {
             Principal::User(id) => {
-                write_plain(buffer, id);
+                buffer.extend_from_slice(id.write(&mut text).as_bytes());
                 set_written(headers, &self.user, buffer);
                 headers.insert(&self.issuer, HeaderValue::from_static(IssuerName::SELF));
             }
@@ -130,7 +131,7 @@ impl IdentityHeaders {
             }
         }
         if let Some(session) = identity.session {
-            write_plain(buffer, session);
+            buffer.extend_from_slice(session.write(&mut text).as_bytes());
             set_written(headers, &self.session, buffer);
         }
         if let Some(email) = &identity.email {

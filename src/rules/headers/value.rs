@@ -20,13 +20,15 @@ pub fn encode_value(text: &str) -> HeaderValue {
 /// Writes what [`encode_value`] says.
 pub(super) fn write_encoded(buffer: &mut BytesMut, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let inner = text.trim_matches(' ');
-    let lead = text.len() - text.trim_start_matches(' ').len();
     // The usual text is as it is.
-    if inner.len() == text.len() && text.bytes().all(|byte| matches!(byte, b' '..=b'$' | b'&'..=b'~')) {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    if !ends.contains(&Some(&b' ')) && text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         buffer.extend_from_slice(text.as_bytes());
         return;
     }
+    let inner = text.trim_matches(' ');
+    let lead = text.len() - text.trim_start_matches(' ').len();
     for (at, byte) in text.bytes().enumerate() {
         let is_inner = (lead..lead + inner.len()).contains(&at);
         if matches!(byte, b'!'..=b'$' | b'&'..=b'~') || (byte == b' ' && is_inner) {
