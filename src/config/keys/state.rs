@@ -144,7 +144,7 @@ pub(super) static KEYS: &[Key] = &[
         "tokens.cache_capacity",
         Integer(0, 100_000_000),
         Value("100000"),
-        "How many verified tokens are remembered.",
+        "How many verified tokens are remembered, at two to three KiB each; one of more than 2 KiB counts as several.",
     ),
     key(
         "revocation.url",
