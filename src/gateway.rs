@@ -21,7 +21,6 @@ use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use body::Read;
@@ -43,7 +42,7 @@ use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, monotonic};
 use crate::tls::Challenges;
 use crate::token::Tokens;
-use crate::upstream::{Interim, Pools, UpstreamError, Upstreams};
+use crate::upstream::{Incoming, Interim, Pools, UpstreamError, Upstreams};
 use record::Record;
 use request_id::RequestIds;
 use routes::{Called, Routes};

@@ -26,13 +26,13 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 pub use body::{BodyError, ResponseBody};
 pub use error::{Refused, overloaded, rate_limited};
 pub use exchange::{Caller, Exchange, Moment, Peer, Trace};
 pub use target::Target;
 pub use tunnel::{Traffic, Tunnel, TunnelEnd};
+pub use upgrade::{ClientBytes, Switch};
 
 use crate::config::{self, Config, LimitBy, OnTokenEnd};
 use crate::id::Identity;
@@ -43,7 +43,7 @@ use crate::rules::policy::Access;
 use crate::rules::rewrite::PathChange;
 use crate::rules::route::{Conflict, RouteTable, Rule};
 use crate::token::{Leash, Tokens};
-use crate::upstream::{Hints, Interim, RequestBody, Upstreams, digest};
+use crate::upstream::{Hints, Incoming, Interim, RequestBody, Upstreams, digest};
 use authorize::Authorized;
 use upgrade::Upgrade;
 
@@ -223,7 +223,7 @@ impl Proxy {
         trace.upstream = Some(index);
         let (body, watch) = RequestBody::new(body, route.max_body, Arc::clone(&self.identity));
         if watch.is_some() && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-            // Said for every method: hyper would send a GET without its body.
+            // Said for every method: of a GET without a length it is not known that it has a body.
             parts
                 .headers
                 .insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

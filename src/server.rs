@@ -1,4 +1,4 @@
-//! Listeners and connections: bind, accept, guard, serve, drain.
+//! Listeners and connections: bind, accept, serve, drain.
 //!
 //! [`start`] brings a gateway up and returns once it serves; [`Running::reload`] changes its configuration,
 //! [`Running::drain`] takes it down. Proxied requests are handled
@@ -9,8 +9,6 @@ mod accept;
 mod alarm;
 mod bind;
 mod connection;
-mod framing;
-mod guard;
 mod handover;
 mod head;
 mod http1;
@@ -26,6 +24,7 @@ mod pulse;
 mod replace;
 mod room;
 mod sniff;
+mod timeouts;
 mod worker;
 
 use std::io;

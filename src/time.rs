@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use ::time::macros::format_description;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
@@ -133,6 +134,15 @@ fn system_now() -> Timestamp {
     Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// An instant as HTTP writes it (RFC 9110, section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. `None` beyond the year 9999.
+#[must_use]
+pub fn http_date(at: Timestamp) -> Option<String> {
+    let format =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    let instant = OffsetDateTime::from_unix_timestamp(at.unix_seconds()).ok()?;
+    instant.format(format).ok()
+}
+
 /// Microseconds since 1970 by the clock of the machine, for what is told to people. Nothing decides by it.
 #[expect(
     clippy::disallowed_methods,
@@ -172,6 +182,13 @@ mod tests {
             "2026-11-22T15:36:00.123Z"
         );
         assert_eq!(Timestamp::from_unix_ms(0).to_string(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_date_is_written_as_http_does() {
+        let at = Timestamp::from_unix_seconds(784_111_777);
+        assert_eq!(http_date(at).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(http_date(Timestamp::from_unix_ms(i64::MAX)), None);
     }
 
     #[test]

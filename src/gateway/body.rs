@@ -1,5 +1,6 @@
 //! [`Body`]: the body of any answer, with what is to happen when it ends.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,12 +8,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::record::Record;
 use crate::problem::Code;
 use crate::proxy::{BodyError, ResponseBody};
-use crate::token::Watched;
+use crate::token::{Refusal, Watched};
+use crate::upstream::Incoming;
 
 /// Why an answer broke off.
 pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -72,6 +73,16 @@ impl<D> Body<D> {
             kind,
             rest: Some((record, done)),
             tied: false,
+        }
+    }
+
+    /// Why the answer may not go on, where its token is watched and not good any more: for whoever can't ask for more of it
+    /// before the client has taken what there is.
+    #[must_use]
+    pub fn ended(&self) -> Option<Refusal> {
+        match &self.kind {
+            Kind::Proxied(body) => body.watched().and_then(|watched| watched.ended()),
+            Kind::Owned(_) => None,
         }
     }
 
@@ -187,9 +198,9 @@ impl Read {
 
 impl HttpBody for Read {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.inner).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &frame {

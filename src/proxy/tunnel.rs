@@ -13,13 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::error::token_code;
-use super::upgrade::Frames;
+use super::upgrade::{ClientBytes, ClientSide, Frames};
 use crate::config::Streams;
 use crate::problem::Code;
 use crate::time::monotonic;
@@ -33,12 +31,12 @@ const CHUNK: usize = 16 * 1024;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The client's side of a tunnel.
-type Client = TokioIo<hyper::upgrade::Upgraded>;
+type Client = Box<dyn ClientBytes>;
 
 /// A tunnel that is about to begin: both handshakes are done, or will be in a moment.
 #[derive(Debug)]
 pub struct Tunnel {
-    client: OnUpgrade,
+    client: ClientSide,
     upstream: Upgraded,
     /// The request's place at the server.
     _flight: Option<Flight>,
@@ -65,7 +63,7 @@ pub enum TunnelEnd {
     Broken(#[source] io::Error),
     /// A side did not go on as had been agreed.
     #[error("a side did not begin")]
-    NotBegun(#[source] hyper::Error),
+    NotBegun(#[source] io::Error),
     /// Nothing has moved for longer than the route allows.
     #[error("nothing moved for {0:?}")]
     Idle(Duration),
@@ -98,7 +96,7 @@ impl TunnelEnd {
 }
 
 impl Tunnel {
-    pub(super) const fn new(client: OnUpgrade, upstream: Upgraded, websocket: bool) -> Self {
+    pub(super) const fn new(client: ClientSide, upstream: Upgraded, websocket: bool) -> Self {
         Self {
             client,
             upstream,
@@ -129,9 +127,8 @@ impl Tunnel {
     }
 
     /// Relays until the end.
-    pub async fn run(mut self, traffic: Arc<Traffic>) -> Result<(), TunnelEnd> {
-        let client = (&mut self.client).await.map_err(TunnelEnd::NotBegun)?;
-        let mut client = TokioIo::new(client);
+    pub async fn run(self, traffic: Arc<Traffic>) -> Result<(), TunnelEnd> {
+        let mut client = self.client.clone().bytes().await.map_err(TunnelEnd::NotBegun)?;
         let mut relay = Relay::new(&self, &traffic);
         let Self {
             mut upstream,

@@ -5,17 +5,19 @@
 //! always asked in HTTP/1.1. No cookie is looked at, so there is no cross-site hijacking to guard against: a page of another
 //! origin has no token to send.
 
+mod client;
 mod websocket;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::ext::Protocol;
-use hyper::upgrade::OnUpgrade;
 
 use super::{Refused, ResponseBody, Tunnel};
 use crate::config::Streams;
 use crate::upstream::{AnswerBody, Lease, Upgraded, UpstreamError};
 
+pub(super) use client::ClientSide;
+pub use client::{ClientBytes, Switch};
 pub(super) use websocket::{Frames, take_token};
 
 /// An upgrade that a client asks for and that its route relays.
@@ -28,7 +30,7 @@ pub(super) struct Upgrade {
     /// Whether the client asks in HTTP/2, which has another word for yes.
     extended: bool,
     /// The client's side, once it has been told.
-    client: OnUpgrade,
+    client: ClientSide,
 }
 
 /// The method that routes are matched with: an extended CONNECT stands for a GET.
@@ -66,9 +68,7 @@ impl Upgrade {
             _ if needed => return Err(Refused::Upgrade),
             _ => return Ok(None),
         };
-        let Some(client) = parts.extensions.remove::<OnUpgrade>() else {
-            return Err(Refused::Upgrade);
-        };
+        let client = ClientSide::take(&mut parts.extensions).ok_or(Refused::Upgrade)?;
         if has_body {
             return Err(Refused::Handshake("an upgrade is asked for without a body"));
         }

@@ -18,6 +18,10 @@ impl Alarm {
         self.at = Some(Instant::now() + after);
     }
 
+    pub(super) fn set_at(&mut self, at: Instant) {
+        self.at = Some(at);
+    }
+
     pub(super) fn clear(&mut self) {
         self.at = None;
     }

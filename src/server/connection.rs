@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
-use super::guard::Timeouts;
 use super::patient::Patient;
 use super::proxy_protocol::Client;
 use super::sniff::{Sniffed, sniff};
+use super::timeouts::Timeouts;
 use super::worker::Shared;
 use super::{Door, Phase, head, http1, http2};
 use crate::config;
@@ -174,10 +174,11 @@ pub(super) async fn established<S: AsyncRead + AsyncWrite + Unpin + Send + 'stat
 ) {
     match speaks {
         Speaks::Http1 => http1::serve(stream, peer, shared, pools, phase).await,
-        Speaks::Http2 => http2::serve(stream, peer, shared, pools, phase).await,
+        // In a box, so that a connection of HTTP/1 does not take the room of one of HTTP/2.
+        Speaks::Http2 => Box::pin(http2::serve(stream, peer, shared, pools, phase)).await,
         Speaks::Either => match sniff(stream, &shared.limits.timeouts, &mut phase).await {
             Sniffed::Http1(stream) => http1::serve(stream, peer, shared, pools, phase).await,
-            Sniffed::Http2(stream) => http2::serve(stream, peer, shared, pools, phase).await,
+            Sniffed::Http2(stream) => Box::pin(http2::serve(stream, peer, shared, pools, phase)).await,
             Sniffed::Nothing => {}
         },
     }

@@ -1,9 +1,13 @@
-//! The strict reading of an HTTP/1 request head, in front of hyper.
+//! The strict reading of an HTTP/1 request head.
 //!
-//! hyper accepts some heads that two programs can read differently: a Content-Length beside a Transfer-Encoding, bare LF
-//! line ends, folded lines, a fragment in the target. A gateway must refuse those (RFC 9112, sections 2.2, 5.2 and 6.3),
-//! and it must do so before anything acts on them. [`check`] says how the body of a good head is framed, so that the guard
-//! knows where the next head begins; on a head that passes, hyper comes to the same framing, since it leaves only one.
+//! Some heads can be read differently by two programs: a Content-Length beside a Transfer-Encoding, bare LF line ends, folded
+//! lines, a fragment in the target. A gateway must refuse those (RFC 9112, sections 2.2, 5.2 and 6.3) before anything acts on
+//! them; what [`read`] lets pass can be read in one way alone.
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Uri, Version};
 
 use crate::problem::{Code, Problem};
 
@@ -12,15 +16,13 @@ use crate::problem::{Code, Problem};
 pub(super) enum Framing {
     /// No body.
     None,
-    /// No body, and what follows may be of another protocol.
-    Upgrade,
     /// This many bytes.
     Length(u64),
     /// Chunks.
     Chunked,
 }
 
-/// Why a request was refused before hyper saw it.
+/// Why a request was refused by its head alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The head can't be read, or can be read in two ways. The text says what is wrong with it.
@@ -69,36 +71,68 @@ pub(super) struct Limits {
     pub(super) target: usize,
 }
 
+/// A request head that was read.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// Its target and its values are parts of what was read: no copies.
+    pub(super) parts: Parts,
+    pub(super) framing: Framing,
+    /// Whether it asks for another protocol.
+    pub(super) upgrade: bool,
+    /// Whether the client waits to be told to go on before it sends the body (RFC 9110, section 10.1.1).
+    pub(super) expects: bool,
+    pub(super) wishes: Wishes,
+}
+
+/// What a client wants of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wishes {
+    /// Whether the connection is to go on after it (RFC 9112, section 9.3).
+    pub(super) keep_alive: bool,
+    /// Whether it may have trailers (RFC 9110, section 10.1.4).
+    pub(super) trailers: bool,
+}
+
 /// Reads a whole head: `head` ends with the empty line.
-pub(super) fn check(head: &[u8], limits: &Limits) -> Result<Framing, Refusal> {
+pub(super) fn read(head: &Bytes, limits: &Limits) -> Result<Head, Refusal> {
     if head.len() > limits.bytes {
         return Err(Refusal::TooLarge);
     }
     let mut lines = Lines(head);
-    let version = request_line(lines.next().ok_or(BAD_LINE_END)??, limits)?;
-    let mut fields = Fields {
-        version,
-        hosts: 0,
-        length: None,
-        chunked: false,
-        upgrade: false,
-    };
-    let mut count = 0;
+    let mut parts = request_line(head, lines.next().ok_or(BAD_LINE_END)??, limits)?;
+    let mut fields = Fields::new(parts.version);
+    // Room for what is added on the way, too.
+    parts
+        .headers
+        .reserve(memchr::memchr_iter(b'\n', head).count().min(limits.lines) + ADDED);
     for line in lines {
         let line = line?;
         if line.is_empty() {
             break;
         }
-        count += 1;
-        if count > limits.lines {
+        if parts.headers.len() >= limits.lines {
             return Err(Refusal::TooLarge);
         }
         let (name, value) = field(line)?;
-        fields.note(name, value)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| BAD_NAME)?;
+        fields.note(&name, value)?;
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| BAD_VALUE)?;
+        parts.headers.try_append(name, value).map_err(|_| Refusal::TooLarge)?;
     }
-    fields.framing()
+    let framing = fields.framing()?;
+    Ok(Head {
+        parts,
+        framing,
+        upgrade: fields.upgrade && fields.is_http11,
+        expects: fields.expects && fields.is_http11 && framing != Framing::None,
+        wishes: fields.wishes(),
+    })
 }
 
+/// For how many header lines more than the client's there is room at once.
+const ADDED: usize = 8;
+const BAD_NAME: Refusal = Refusal::Bad("a header name is not a token");
+const BAD_VALUE: Refusal = Refusal::Bad("a header value has a control character");
 const BAD_LINE_END: Refusal = Refusal::Bad("a line of the head does not end with CR LF");
 
 /// Lines that end with CR LF, nothing else counting as an end and no CR within.
@@ -123,14 +157,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Http10,
-    Http11,
-}
-
 /// `method SP request-target SP HTTP-version` (RFC 9112, section 3), single spaces only.
-fn request_line(line: &[u8], limits: &Limits) -> Result<Version, Refusal> {
+fn request_line(head: &Bytes, line: &[u8], limits: &Limits) -> Result<Parts, Refusal> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -139,15 +167,13 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<Version, Refusal> {
         ));
     };
     let version = match version {
-        b"HTTP/1.1" => Version::Http11,
-        b"HTTP/1.0" => Version::Http10,
+        b"HTTP/1.1" => Version::HTTP_11,
+        b"HTTP/1.0" => Version::HTTP_10,
         _ => return Err(Refusal::Bad("the version is not HTTP/1.1 or HTTP/1.0")),
     };
-    if !is_token(method) {
-        return Err(Refusal::Bad("the method is not a token"));
-    }
+    let method = Method::from_bytes(method).map_err(|_| Refusal::Bad("the method is not a token"))?;
     // A tunnel (CONNECT) or an echo of the caller's own credentials (TRACE, RFC 9110, section 9.3.8) is never served.
-    if method == b"CONNECT" || method == b"TRACE" {
+    if method == Method::CONNECT || method == Method::TRACE {
         return Err(Refusal::Method);
     }
     if target.len() > limits.target {
@@ -162,16 +188,20 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<Version, Refusal> {
     if target.contains(&b'\\') {
         return Err(Refusal::Bad("the target has a backslash"));
     }
-    // No part of a URL may hold these (RFC 3986, appendix A), and hyper would refuse them without a word.
+    // No part of a URL may hold these (RFC 3986, appendix A), and the type that holds one refuses them without a word.
     if memchr::memchr3(b'"', b'<', b'>', target).is_some() || path_of(target).contains(&b'`') {
         return Err(Refusal::Bad("the target has a character that no URL may have"));
     }
-    match target {
-        [b'/', ..] => Ok(version),
-        b"*" if method == b"OPTIONS" => Ok(version),
-        _ if is_absolute(target) => Ok(version),
-        _ => Err(Refusal::Bad("the target is neither a path nor an absolute http URL")),
-    }
+    let form = match target {
+        [b'/', ..] => true,
+        b"*" => method == Method::OPTIONS,
+        _ => is_absolute(target),
+    };
+    let uri = Uri::from_maybe_shared(head.slice_ref(target)).ok().filter(|_| form);
+    let uri = uri.ok_or(Refusal::Bad("the target is neither a path nor an absolute http URL"))?;
+    let (mut parts, ()) = Request::new(()).into_parts();
+    (parts.method, parts.uri, parts.version) = (method, uri, version);
+    Ok(parts)
 }
 
 /// Absolute form (RFC 9112, section 3.2.2), which clients send to a proxy that they know of.
@@ -181,79 +211,110 @@ fn is_absolute(target: &[u8]) -> bool {
             .get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
-    (begins(b"http://") || begins(b"https://")) && http::Uri::try_from(target).is_ok()
+    begins(b"http://") || begins(b"https://")
 }
 
 fn path_of(target: &[u8]) -> &[u8] {
     memchr::memchr(b'?', target).map_or(target, |query| &target[..query])
 }
 
-/// `field-name ":" OWS field-value OWS` (RFC 9112, section 5), no folding, no space before the colon.
+/// `field-name ":" OWS field-value OWS` (RFC 9112, section 5), no folding. What stands before the colon, and what after it, is
+/// still to be looked at.
 fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     if matches!(line, [b' ' | b'\t', ..]) {
         return Err(Refusal::Bad("a header line is folded"));
     }
     let colon = memchr::memchr(b':', line).ok_or(Refusal::Bad("a header line has no colon"))?;
     let (name, value) = (&line[..colon], trim_blanks(&line[colon + 1..]));
-    if !is_token(name) {
-        return Err(Refusal::Bad("a header name is not a token"));
-    }
-    // Without a way out in the middle, which no processor can take many bytes at a time with: tokens are long.
-    if value.iter().fold(false, |found, byte| found | is_control(*byte)) {
-        return Err(Refusal::Bad("a header value has a control character"));
-    }
     Ok((name, value))
 }
 
-const fn is_control(byte: u8) -> bool {
-    (byte < 0x20 && byte != b'\t') || byte == 0x7f
-}
-
-/// What of the header lines decides about framing.
+/// What of the header lines decides about framing, and about the connection.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something that was said or was not"
+)]
 struct Fields {
-    version: Version,
+    is_http11: bool,
     hosts: usize,
     length: Option<u64>,
     chunked: bool,
     upgrade: bool,
+    expects: bool,
+    takes_trailers: bool,
+    closes: bool,
+    keeps: bool,
 }
 
 impl Fields {
-    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        if name.eq_ignore_ascii_case(b"host") {
+    fn new(version: Version) -> Self {
+        Self {
+            is_http11: version == Version::HTTP_11,
+            hosts: 0,
+            length: None,
+            chunked: false,
+            upgrade: false,
+            expects: false,
+            takes_trailers: false,
+            closes: false,
+            keeps: false,
+        }
+    }
+
+    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Refusal> {
+        if name == HOST {
             self.hosts += 1;
-        } else if name.eq_ignore_ascii_case(b"content-length") {
+        } else if name == CONTENT_LENGTH {
             let length = content_length(value).ok_or(Refusal::Bad("the Content-Length is not a number of bytes"))?;
             if self.length.replace(length).is_some() {
                 return Err(Refusal::Bad("there is more than one Content-Length"));
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        } else if name == TRANSFER_ENCODING {
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Refusal::Bad("the Transfer-Encoding is not exactly \"chunked\""));
             }
             self.chunked = true;
-        } else if name.eq_ignore_ascii_case(b"upgrade") {
+        } else if name == UPGRADE {
             self.upgrade = true;
+        } else if name == CONNECTION {
+            self.closes |= names(value, b"close");
+            self.keeps |= names(value, b"keep-alive");
+        } else if name == EXPECT {
+            self.expects |= value.eq_ignore_ascii_case(b"100-continue");
+        } else if name == TE {
+            self.takes_trailers |= names(value, b"trailers");
         }
         Ok(())
     }
 
+    const fn wishes(&self) -> Wishes {
+        Wishes {
+            // Whatever else is said: close wins.
+            keep_alive: !self.closes && (self.is_http11 || self.keeps),
+            trailers: self.takes_trailers,
+        }
+    }
+
     fn framing(&self) -> Result<Framing, Refusal> {
-        match (self.version, self.hosts) {
-            (Version::Http10, 0) | (_, 1) => {}
-            (Version::Http11, 0) => return Err(Refusal::Bad("there is no Host header")),
+        match (self.is_http11, self.hosts) {
+            (false, 0) | (_, 1) => {}
+            (true, 0) => return Err(Refusal::Bad("there is no Host header")),
             _ => return Err(Refusal::Bad("there is more than one Host header")),
         }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Refusal::Bad("there is a Content-Length beside a Transfer-Encoding")),
-            (true, None) if self.version == Version::Http10 => Err(Refusal::Bad("HTTP/1.0 has no Transfer-Encoding")),
+            (true, None) if !self.is_http11 => Err(Refusal::Bad("HTTP/1.0 has no Transfer-Encoding")),
             (true, None) => Ok(Framing::Chunked),
-            // In HTTP/1.0 the field means nothing (RFC 9110, section 7.8).
-            (false, None | Some(0)) if self.upgrade && self.version == Version::Http11 => Ok(Framing::Upgrade),
             (false, None | Some(0)) => Ok(Framing::None),
             (false, Some(length)) => Ok(Framing::Length(length)),
         }
     }
+}
+
+/// Whether a comma-separated list has this element, which is in lower case.
+fn names(list: &[u8], element: &[u8]) -> bool {
+    let mut elements = list.split(|byte| *byte == b',');
+    elements.any(|one| trim_blanks(one).eq_ignore_ascii_case(element))
 }
 
 /// `1*DIGIT` (RFC 9110, section 8.6), at most 18 of them: more than any body, and no program's integer overflows.
@@ -273,17 +334,11 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// `token` of RFC 9110, section 5.6.2.
-fn is_token(text: &[u8]) -> bool {
-    !text.is_empty()
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
-}
-
-/// Checks one line of a trailer section, without its line end.
-pub(super) fn check_trailer(line: &[u8]) -> Result<(), Refusal> {
-    field(line).map(|_| ())
+/// Reads one line of a trailer section, without its line end.
+pub(super) fn trailer(line: &[u8]) -> Result<(HeaderName, HeaderValue), Refusal> {
+    let (name, value) = field(line)?;
+    let name = HeaderName::from_bytes(name).map_err(|_| BAD_NAME)?;
+    Ok((name, HeaderValue::from_bytes(value).map_err(|_| BAD_VALUE)?))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use super::{Phase, head as http1_head, until_stopping};
 use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
 use crate::token::Watched;
-use crate::upstream::{Interim, InterimClient, Pools};
+use crate::upstream::{self, Interim, InterimClient, Pools};
 use guard::Guard;
 use interims::Interims;
 use pace::{Attendants, Pace, Paced};
@@ -162,7 +162,7 @@ impl Service<Request<Incoming>> for Client {
         let stream = self.streams.begin();
         let (mut parts, body) = request.into_parts();
         let refused = head::admit(&mut parts, &self.limits).err();
-        let request = Request::from_parts(parts, body);
+        let request = Request::from_parts(parts, upstream::Incoming::http2(body));
         let (gateway, pools, peer) = (
             Arc::clone(&self.gateway),
             Arc::clone(&self.pools),

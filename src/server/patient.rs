@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::alarm::Alarm;
-use super::guard::Timeouts;
 use super::pace::Pace;
+use super::timeouts::Timeouts;
 
 /// Watches over what is written to a client: one that takes nothing for too long holds memory on both sides, and so does one
 /// that only ever takes a little just in time.

@@ -5,11 +5,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::guard::Timeouts;
+use super::timeouts::Timeouts;
 use super::{Phase, until_stopping};
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -17,7 +18,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What a client speaks, and its connection with all bytes still in it.
 #[derive(Debug)]
 pub(super) enum Sniffed<S> {
-    /// Anything that is not HTTP/2: whether it is good HTTP/1 is for the guard to say.
+    /// Anything that is not HTTP/2: whether it is good HTTP/1 is seen there.
     Http1(Rewound<S>),
     /// HTTP/2.
     Http2(Rewound<S>),
@@ -56,13 +57,9 @@ pub(super) async fn sniff<S: AsyncRead + Unpin>(
             Ok(0) | Err(_) => break,
         }
     }
-    let rewound = Rewound {
-        read,
-        length,
-        at: 0,
-        io,
-    };
-    if rewound.read == *PREFACE {
+    let is_http2 = read == *PREFACE;
+    let rewound = Rewound::new(Bytes::copy_from_slice(&read[..length]), io);
+    if is_http2 {
         Sniffed::Http2(rewound)
     } else {
         Sniffed::Http1(rewound)
@@ -72,21 +69,27 @@ pub(super) async fn sniff<S: AsyncRead + Unpin>(
 /// A connection whose first bytes were read already and come again.
 #[derive(Debug)]
 pub(super) struct Rewound<S> {
-    read: [u8; PREFACE.len()],
-    length: usize,
-    at: usize,
+    read: Bytes,
     io: S,
+}
+
+impl<S> Rewound<S> {
+    pub(super) const fn new(read: Bytes, io: S) -> Self {
+        Self { read, io }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.at == this.length {
+        if this.read.is_empty() {
             return Pin::new(&mut this.io).poll_read(cx, buf);
         }
-        let end = this.length.min(this.at + buf.remaining());
-        buf.put_slice(&this.read[this.at..end]);
-        this.at = end;
+        buf.put_slice(&this.read.split_to(this.read.len().min(buf.remaining())));
+        if this.read.is_empty() {
+            // Whatever they are part of is let go of.
+            this.read = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

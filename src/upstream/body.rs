@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::Incoming;
 use super::tape::{Reader, Tape};
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
 use crate::time::monotonic;
@@ -241,12 +241,14 @@ impl BodyWatch {
 }
 
 /// The connection gives a client that stops sending up with a timeout; all else is the client's own doing.
-fn why_broken(error: &hyper::Error) -> BodyFailure {
-    let timed_out = error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .is_some_and(|source| source.kind() == io::ErrorKind::TimedOut);
-    if timed_out {
+fn why_broken(error: &io::Error) -> BodyFailure {
+    let said = |error: &(dyn Error + 'static)| {
+        let error = error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    };
+    // On HTTP/2, hyper's error is around what the connection said.
+    let within = error.get_ref().and_then(|error| Error::source(error));
+    if said(error) || within.is_some_and(said) {
         BodyFailure::Stalled
     } else {
         BodyFailure::Broken

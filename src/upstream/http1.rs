@@ -7,6 +7,7 @@
 
 mod decode;
 mod drive;
+mod gather;
 mod head;
 mod send;
 mod stream;
@@ -30,6 +31,7 @@ use super::{Fault, Hints, RequestBody};
 pub(super) use decode::Decoder;
 use decode::Step;
 pub(super) use drive::Driven;
+pub use gather::Gather;
 use head::Head;
 use send::Outgoing;
 pub(super) use stream::Stream;

@@ -8,7 +8,7 @@ const LIMITS: Limits = Limits {
 };
 
 fn read(head: &str) -> Result<Framing, Refusal> {
-    check(head.as_bytes(), &LIMITS)
+    super::read(&Bytes::copy_from_slice(head.as_bytes()), &LIMITS).map(|head| head.framing)
 }
 
 #[test]
@@ -107,8 +107,34 @@ fn limits_hold_to_the_byte_and_the_line() {
     assert_eq!(read(&padded(4097)), Err(Refusal::TooLarge));
 }
 
+#[test]
+fn what_the_client_says_of_the_connection_is_heard() {
+    let head = |text: &str| super::read(&Bytes::copy_from_slice(text.as_bytes()), &LIMITS).unwrap();
+    for (version, connection, keeps) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: Close\r\n", false),
+        ("1.1", "Connection: x ,\tclose\r\n", false),
+        ("1.1", "Connection: closed\r\n", true),
+        ("1.0", "", false),
+        ("1.0", "Connection: Keep-Alive\r\n", true),
+        ("1.0", "Connection: keep-alive\r\nConnection: close\r\n", false),
+    ] {
+        let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{connection}\r\n");
+        assert_eq!(head(&text).wishes.keep_alive, keeps, "{text:?}");
+    }
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nTE: x, trailers\r\n";
+    let (with, without) = (
+        head(&format!("{post}Content-Length: 1\r\n\r\n")),
+        head(&format!("{post}\r\n")),
+    );
+    assert!(with.expects && with.wishes.trailers && !without.expects);
+    let asks = |version| head(&format!("GET / HTTP/{version}\r\nHost: a\r\nUpgrade: x\r\n\r\n")).upgrade;
+    // In HTTP/1.0 the field means nothing (RFC 9110, section 7.8).
+    assert!(asks("1.1") && !asks("1.0"));
+}
+
 proptest! {
-    /// Whatever passes, httparse (which hyper uses) reads too, with the same number of lines.
+    /// Whatever passes, httparse reads too, and reads the same.
     #[test]
     fn what_passes_is_read_alike_by_httparse(
         method in "[A-Z]{1,7}", target in "/[ -~]{0,12}",
@@ -117,15 +143,27 @@ proptest! {
         let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", fields.join("\r\n"));
         // Only the bytes up to the first empty line are a head.
         let end = head.find("\r\n\r\n").unwrap() + 4;
-        let head = &head.as_bytes()[..end];
-        if check(head, &LIMITS).is_ok() {
+        let head = Bytes::copy_from_slice(&head.as_bytes()[..end]);
+        if let Ok(read) = super::read(&head, &LIMITS) {
             let mut space = [httparse::EMPTY_HEADER; 32];
             let mut parsed = httparse::Request::new(&mut space);
-            prop_assert_eq!(parsed.parse(head), Ok(httparse::Status::Complete(head.len())));
+            prop_assert_eq!(parsed.parse(&head), Ok(httparse::Status::Complete(head.len())));
+            prop_assert_eq!(parsed.method, Some(read.parts.method.as_str()));
             prop_assert_eq!(parsed.path, Some(target.as_str()));
-            let lines = head.split(|byte| *byte == b'\n').count() - 3;
-            prop_assert_eq!(parsed.headers.len(), lines);
+            prop_assert_eq!(read.parts.uri.to_string(), target);
+            let line = |name: &str, value: &[u8]| (name.to_ascii_lowercase(), value.to_vec());
+            let mut theirs: Vec<_> = parsed.headers.iter().map(|header| line(header.name, header.value)).collect();
+            let mut ours: Vec<_> = read.parts.headers.iter().map(|(name, value)| line(name.as_str(), value.as_bytes())).collect();
+            // Those of one name keep their order.
+            theirs.sort_by(|one, other| one.0.cmp(&other.0));
+            ours.sort_by(|one, other| one.0.cmp(&other.0));
+            prop_assert_eq!(ours, theirs);
         }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = super::read(&Bytes::from(bytes), &LIMITS);
     }
 }
 
@@ -137,7 +175,7 @@ fn a_control_character_is_found_anywhere_in_a_value() {
             value[at] = byte;
             let head = [&b"GET / HTTP/1.1\r\nHost: a\r\nX: "[..], &value, b"\r\n\r\n"].concat();
             let fine = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
-            assert_eq!(check(&head, &LIMITS).is_ok(), fine, "{byte} at {at}");
+            assert_eq!(super::read(&Bytes::from(head), &LIMITS).is_ok(), fine, "{byte} at {at}");
         }
     }
 }

@@ -14,8 +14,8 @@ use super::inbound::{Fault, Inbound};
 use super::interims::Interims;
 use super::streams::Streams;
 use crate::server::alarm::Alarm;
-use crate::server::guard::Timeouts;
 use crate::server::patient::Stall;
+use crate::server::timeouts::Timeouts;
 
 /// How long a client that is given up may take to read why.
 const LINGER: Duration = Duration::from_secs(1);

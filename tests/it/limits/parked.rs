@@ -1,11 +1,11 @@
-//! Connections that idle for longer than their buffers are kept for.
+//! Connections that idle for long.
 
 use std::time::Duration;
 
 use crate::support::process::Process;
-use crate::support::{Conversation, Upstream, usual_routes};
+use crate::support::{Conversation, DEADLINE, Upstream, eventually, usual_routes, when};
 
-/// Longer than it takes until a connection is parked.
+/// Longer than most clients leave a connection alone and go on with it.
 const LONG: Duration = Duration::from_secs(6);
 
 const ASK: &str = "GET /public/x HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -34,6 +34,10 @@ async fn a_connection_that_idled_for_long_brings_requests_as_if_it_had_not() {
     assert_eq!(used.answer().await.status, 400);
     // And one more request is taken when the gateway stops, with word that it is the last.
     process.signal("TERM").await;
+    eventually(DEADLINE, "the listener is closed", || async {
+        when(tokio::net::TcpStream::connect(process.address).await.is_err())
+    })
+    .await;
     last.send(ASK).await;
     let answer = last.answer().await;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));

@@ -1,12 +1,14 @@
-//! [`Interims`]: interim answers (1xx) on their way to a client of HTTP/1.1, from whoever hears them of an upstream to the guard,
-//! which writes them where hyper has nothing left to write.
+//! [`Interims`]: interim answers (1xx) on their way to a client of HTTP/1.1, from whoever hears them of an upstream to whoever
+//! writes to the client, who writes those to a request after all answers before and before its own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, StatusCode};
+
+use crate::upstream::InterimClient;
 
 /// The most interim answers to one request that are passed on.
 const MOST: u32 = 16;
@@ -16,6 +18,8 @@ const BYTES: usize = 64 * 1024;
 /// Interim answers that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Interims {
+    /// The number of the request that waits for its answer; 0: none does.
+    asking: AtomicU64,
     /// Whether there are any: all that is looked at where there are none.
     wait: AtomicBool,
     queue: Mutex<Queue>,
@@ -36,8 +40,28 @@ struct Queue {
 }
 
 impl Interims {
+    /// Notes that the request of this number, counting from one, waits for its answer.
+    pub(super) fn ask(&self, request: u64) {
+        self.asking.store(request, Ordering::Release);
+    }
+
+    /// What is to be written before the answer to the request that waits for it, which there is now.
+    pub(super) fn settle(&self) -> BytesMut {
+        let request = self.asking.swap(0, Ordering::AcqRel);
+        if self.wait() {
+            self.take(Some(request))
+        } else {
+            BytesMut::new()
+        }
+    }
+
+    /// What is to be written now.
+    pub(super) fn hear(&self) -> BytesMut {
+        self.take(Some(self.asking.load(Ordering::Acquire)))
+    }
+
     /// Takes an interim answer to the request of this number, unless there were enough.
-    pub(super) fn push(&self, request: u64, status: StatusCode, headers: &HeaderMap) {
+    fn push(&self, request: u64, status: StatusCode, headers: &HeaderMap) {
         let mut queue = self.queue();
         if queue.request != request {
             (queue.request, queue.count, queue.bytes) = (request, 0, 0);
@@ -64,7 +88,7 @@ impl Interims {
     }
 
     /// What is to be written, if that is for the request of this number; what is not, is forgotten.
-    pub(super) fn take(&self, request: Option<u64>) -> BytesMut {
+    fn take(&self, request: Option<u64>) -> BytesMut {
         let mut queue = self.queue();
         self.wait.store(false, Ordering::Release);
         let heads = std::mem::take(&mut queue.heads);
@@ -82,6 +106,14 @@ impl Interims {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InterimClient for Interims {
+    fn interim(&self, request: u64, status: StatusCode, headers: &HeaderMap) {
+        if self.asking.load(Ordering::Acquire) == request {
+            self.push(request, status, headers);
+        }
     }
 }
 
@@ -146,6 +178,25 @@ mod tests {
             interims.push(1, StatusCode::EARLY_HINTS, &long);
         }
         assert!((60 * 1024..BYTES).contains(&interims.take(Some(1)).len()));
+    }
+
+    #[test]
+    fn an_interim_answer_never_comes_after_its_own_answer() {
+        let interims = Interims::default();
+        let hint = |request| interims.interim(request, StatusCode::EARLY_HINTS, &link());
+        hint(1);
+        assert!(!interims.wait(), "nobody asks");
+        interims.ask(1);
+        hint(2);
+        assert!(!interims.wait(), "somebody else asks");
+        hint(1);
+        assert_ne!(interims.hear(), "");
+        hint(1);
+        assert_ne!(interims.settle(), "", "it came together with the answer");
+        hint(1);
+        assert!(!interims.wait(), "there is an answer");
+        interims.ask(2);
+        assert_eq!(interims.settle(), "");
     }
 
     #[test]
