@@ -20,6 +20,7 @@ mod verify;
 mod whoami;
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -257,7 +258,8 @@ impl Proxy {
         let version = parts.version;
         let ends = route.streams.on_token_end == OnTokenEnd::End;
         let mut leash = token.filter(|_| ends).map(|token| Leash::new(&self.tokens, token));
-        let mut response = lifetime::tied(leash.as_mut(), errand.run(parts, body)).await?;
+        let answer = pin!(errand.run(parts, body));
+        let mut response = lifetime::tied(leash.as_mut(), answer).await?;
         rewrite_response(response.headers_mut());
         self.limiter.tell(&standings, response.headers_mut());
         if let Some(upgrade) = &upgrade {

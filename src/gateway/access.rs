@@ -53,7 +53,7 @@ impl Access<'_> {
         line.number("bytes_in", self.bytes_in);
         line.number("bytes_out", self.bytes_out);
         line.truth("complete", self.complete);
-        line.shown("client", self.client);
+        line.address("client", self.client);
         if let Some(user) = self.user {
             line.shown("user", Named(user));
         }

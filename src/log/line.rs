@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How lines look.
@@ -101,6 +102,23 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// An address. One of version 4, as most are, without the machinery that can pad and align.
+    pub fn address(&mut self, name: &str, address: IpAddr) {
+        let IpAddr::V4(address) = address else {
+            return self.shown(name, address);
+        };
+        self.name(name);
+        let quote: &[u8] = if self.shape == Shape::Json { b"\"" } else { b"" };
+        self.bytes.extend_from_slice(quote);
+        for (index, octet) in address.octets().into_iter().enumerate() {
+            if index > 0 {
+                self.bytes.push(b'.');
+            }
+            decimal(self.bytes, u64::from(octet));
+        }
+        self.bytes.extend_from_slice(quote);
+    }
+
     /// A number.
     pub fn number(&mut self, name: &str, value: u64) {
         self.name(name);
@@ -156,6 +174,10 @@ const fn is_plain(byte: u8) -> bool {
 /// RFC 8259, section 7: quotes, backslashes and control characters, the short escapes where there are any.
 fn escape(bytes: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
+    // The usual text needs none: looked at without a way out in the middle, which takes many bytes at a time.
+    if rest.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
+        return bytes.extend_from_slice(rest);
+    }
     while let Some(at) = rest.iter().position(|byte| !is_plain(*byte)) {
         let (plain, others) = rest.split_at(at);
         bytes.extend_from_slice(plain);
@@ -243,6 +265,13 @@ mod tests {
             prop_assert_eq!(read["shown"].as_str(), Some(&*shown));
             prop_assert_eq!(read["number"].as_u64(), Some(number));
             prop_assert!(line.contains(&serde_json::to_string(&text).unwrap()), "{}", line);
+        }
+
+        #[test]
+        fn an_address_is_written_as_it_is_shown(address: IpAddr, json: bool) {
+            let shape = if json { Shape::Json } else { Shape::Text };
+            let written = line(shape, |line| line.address("a", address));
+            prop_assert_eq!(written, line(shape, |line| line.shown("a", address)));
         }
 
         #[test]

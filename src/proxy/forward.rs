@@ -1,6 +1,6 @@
 //! Forwarding: choosing a server, sending, waiting for the head of the answer.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,11 +55,12 @@ impl Failed {
 impl Errand<'_> {
     /// The answer, within the route's deadline.
     pub(super) async fn run(self, parts: Parts, body: RequestBody) -> Result<Response<ResponseBody>, Refused> {
+        let delivery = pin!(self.deliver(parts, body));
         let Some(deadline) = self.deadline else {
-            return self.deliver(parts, body).await.map_err(Refused::Upstream);
+            return delivery.await.map_err(Refused::Upstream);
         };
         let limit = deadline.saturating_duration_since(monotonic());
-        match tokio::time::timeout(limit, self.deliver(parts, body)).await {
+        match tokio::time::timeout(limit, delivery).await {
             Ok(answer) => answer.map_err(Refused::Upstream),
             Err(_) => Err(Refused::Timeout(limit)),
         }
@@ -74,7 +75,7 @@ impl Errand<'_> {
         let mut flight = self.upstream.board(self.key, &[], true).await?;
         loop {
             match flight.server().address() {
-                ServerAddress::Whoami => return whoami::answer(Request::from_parts(parts, body)).await,
+                ServerAddress::Whoami => return Box::pin(whoami::answer(Request::from_parts(parts, body))).await,
                 ServerAddress::Remote { host, port, .. } => {
                     if hostless && let Ok(host) = HeaderValue::try_from(format!("{host}:{port}")) {
                         parts.headers.insert(header::HOST, host);
@@ -161,8 +162,11 @@ impl Errand<'_> {
         parts: &Parts,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let sending = lease.send(parts, body, self.hints);
-        let response = match self.within(self.upstream.response_timeout(), sending).await {
+        let outcome = {
+            let sending = pin!(lease.send(parts, body, self.hints));
+            self.within(self.upstream.response_timeout(), sending).await
+        };
+        let response = match outcome {
             None => {
                 lease.timed_out();
                 return Err(Failed::Sent(UpstreamError::Timeout(self.upstream.response_timeout())));
@@ -201,8 +205,7 @@ impl Errand<'_> {
     }
 
     /// Waits `limit` for the answer, counted from when the request body last moved: a long upload is not a slow upstream.
-    async fn within<F: Future>(&self, limit: Duration, sending: F) -> Option<F::Output> {
-        let mut sending = pin!(sending);
+    async fn within<F: Future>(&self, limit: Duration, mut sending: Pin<&mut F>) -> Option<F::Output> {
         let mut sleep = pin!(tokio::time::sleep(limit.min(lifetime::SOON)));
         let mut later = limit.checked_sub(lifetime::SOON);
         loop {

@@ -2,7 +2,7 @@
 //! is streamed, in [`ResponseBody`](super::ResponseBody).
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,10 +16,9 @@ pub(super) const SOON: Duration = Duration::from_millis(250);
 /// second time, which is after [`SOON`] at the latest: most answers are there by then.
 pub(super) async fn tied<T>(
     leash: Option<&mut Leash>,
-    answer: impl Future<Output = Result<T, Refused>>,
+    mut answer: Pin<&mut impl Future<Output = Result<T, Refused>>>,
 ) -> Result<T, Refused> {
     let Some(leash) = leash else { return answer.await };
-    let mut answer = pin!(answer);
     let mut waited = false;
     poll_fn(|cx| {
         if let Poll::Ready(answer) = answer.as_mut().poll(cx) {

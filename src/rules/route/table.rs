@@ -97,7 +97,9 @@ impl RouteTable {
                 return Some(slot);
             }
             let mut name = host;
-            while let Some((_, parent)) = name.split_once('.') {
+            while !self.subdomains.is_empty()
+                && let Some((_, parent)) = name.split_once('.')
+            {
                 if let Some(slot) = self.subdomains.get(parent).and_then(|trie| trie.find(path)) {
                     return Some(slot);
                 }

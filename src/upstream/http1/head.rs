@@ -114,14 +114,12 @@ pub(super) fn take(input: &mut BytesMut, method: &Method) -> Result<Option<Head>
         _ => Version::HTTP_11,
     };
     // Where names and values are, so that the values can share what was read.
-    let mut lines = [(Span::default(), Span::default()); MAX_HEADERS];
-    let count = read.headers.len();
-    for (header, line) in read.headers.iter().zip(&mut lines) {
-        *line = (Span::of(header.name.as_bytes(), input), Span::of(header.value, input));
-    }
+    let spans =
+        |header: &httparse::Header<'_>| (Span::of(header.name.as_bytes(), input), Span::of(header.value, input));
+    let lines: Vec<_> = read.headers.iter().map(spans).collect();
     let head = input.split_to(size).freeze();
-    parts.headers.reserve(count);
-    for (name, value) in lines.iter().take(count) {
+    parts.headers.reserve(lines.len());
+    for (name, value) in lines {
         let name = HeaderName::from_bytes(&head[name.from..name.to]);
         let value = HeaderValue::from_maybe_shared(head.slice(value.from..value.to));
         let (Ok(name), Ok(value)) = (name, value) else {
