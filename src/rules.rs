@@ -3,7 +3,7 @@
 //! [`path`] and [`host`] read a request target in the one way that the rest relies on, [`route`] finds the route,
 //! [`policy`] says who may pass, [`headers`] makes what the upstream and the client see. All of it runs once per proxied
 //! request, so nothing here allocates in the usual case, but for the header values that it must write. [`proxy_protocol`]
-//! runs once per connection.
+//! runs once per connection, [`throttle`] once per login.
 
 pub mod bearer;
 pub mod claim_path;
@@ -19,4 +19,5 @@ pub mod redirect;
 pub mod rewrite;
 pub mod route;
 pub mod security;
+pub mod throttle;
 pub mod trace_context;

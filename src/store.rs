@@ -17,6 +17,7 @@ mod roles;
 mod rotation;
 mod session;
 mod sql;
+mod throttle;
 mod user;
 mod work;
 
@@ -34,6 +35,7 @@ pub use revocation::{Blocked, Revocation, Revoked};
 pub use roles::{RolesChange, RolesChanged};
 pub use rotation::{Refreshed, Rotation};
 pub use session::{NewSession, Session};
+pub use throttle::{AccountDigest, Attempt, Counter, CounterId, Taken, Throttled, Tried};
 pub use user::{NewUser, PasswordChanged, User, UserChange, UserChanged};
 
 use self::batch::Batches;

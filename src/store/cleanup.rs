@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::revocation::AFTERLIFE;
 use super::sql::{Sql, delete_some, values};
 use super::work::run;
-use super::{Store, StoreError};
+use super::{Store, StoreError, throttle};
 use crate::id::SessionId;
 use crate::time::Timestamp;
 
@@ -19,6 +19,8 @@ pub struct Removed {
     pub refresh_tokens: u64,
     /// Sessions that ended or expired.
     pub sessions: u64,
+    /// Attempts that are long enough ago.
+    pub throttles: u64,
 }
 
 /// Replicas' clocks differ: a revocation is kept a little longer than needed.
@@ -37,6 +39,7 @@ impl Store {
         let batch = batch.max(1);
         let mut removed = Removed {
             revocations: self.delete_all(REVOCATIONS, now - REVOCATION_GRACE, batch).await?,
+            throttles: self.delete_all(throttle::EXPIRED, now, batch).await?,
             ..Removed::default()
         };
         for (which, before) in [(ENDED, now), (EXPIRED, now - AFTERLIFE)] {

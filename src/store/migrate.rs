@@ -87,7 +87,7 @@ macro_rules! migration {
 }
 
 /// By ascending version.
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_initial")];
+const MIGRATIONS: &[Migration] = &[migration!(1, "0001_initial"), migration!(2, "0002_throttle")];
 
 const CREATE_RECORD: Sql = Sql {
     mysql: "CREATE TABLE IF NOT EXISTS doorward_migrations (version BIGINT NOT NULL PRIMARY KEY, \
@@ -354,6 +354,7 @@ mod tests {
             "blocked_tokens",
             "signing_keys",
             "turns",
+            "throttles",
         ];
         assert_eq!(made, all);
         for migration in MIGRATIONS {

@@ -9,6 +9,7 @@ mod migrations;
 mod refresh;
 mod revocations;
 mod sessions;
+mod throttle;
 mod users;
 
 use std::path::PathBuf;
