@@ -28,6 +28,7 @@ mod revoke;
 mod revoke_token;
 mod sessions;
 mod signup;
+mod throttle;
 mod user;
 mod verify;
 
@@ -46,6 +47,7 @@ use http::{HeaderValue, header};
 
 pub use body::BODY_TIMEOUT;
 pub use openapi::openapi;
+pub use throttle::Throttle;
 
 use crate::config::Config;
 use crate::password::Hasher;
@@ -67,6 +69,8 @@ pub struct AuthState {
     pub blocklist: Arc<Blocklist>,
     /// Hashes passwords.
     pub hasher: Hasher,
+    /// Slows guessers down.
+    pub throttle: Throttle,
     /// `[auth]`, `[tokens]` and what else is configured.
     pub config: Arc<Config>,
     /// What time it is.

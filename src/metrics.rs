@@ -5,6 +5,7 @@
 mod durations;
 mod refused;
 mod routes;
+mod throttled;
 mod tls;
 mod upstreams;
 
@@ -21,6 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use refused::RefusedConnection;
 pub use routes::RouteMetrics;
+pub use throttled::ThrottledMetrics;
 pub use tls::TlsMetrics;
 pub use upstreams::Upstreams;
 
@@ -71,6 +73,8 @@ pub struct Metrics {
     pub config_loaded: Gauge<f64, AtomicU64>,
     /// TLS with clients.
     pub tls: TlsMetrics,
+    /// Attempts that had to wait.
+    pub throttled: ThrottledMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,9 +148,11 @@ impl Metrics {
             config_generation: Gauge::default(),
             config_loaded: Gauge::default(),
             tls: TlsMetrics::default(),
+            throttled: ThrottledMetrics::default(),
         };
         let registry = &mut metrics.registry;
         metrics.tls.register(registry);
+        metrics.throttled.register(registry);
         metrics.routes.register(registry);
         let help = "Errors that the gateway answered itself";
         registry.register("problems", help, metrics.problems.clone());

@@ -227,6 +227,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         Arc::new(crate::metrics::Metrics::new()),
         clock.clone(),
     ));
+    rooms.throttle.count_in(gateway.metrics().throttled.clone());
     let readiness = Arc::new(Readiness::new(
         Arc::clone(&rooms.blocklist),
         rooms.keyring.clone(),

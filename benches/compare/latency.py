@@ -84,7 +84,9 @@ def _beside(bench, many):
     gateway = bench.gateway("EdDSA", "bcrypt")
     rate = _most(bench, GUARDED) / 2
     load = H2load(token=gateway.token(), http1=True, rate=rate)
-    return kept_up(bench.measured(lambda _: gateway.start(), Beside(load, many), warm_up=load), rate)
+    # They are all at one address.
+    start = lambda _: gateway.start(more=f"[passwords]\nqueue_per_address = {LOGINS + 1}\n")
+    return kept_up(bench.measured(start, Beside(load, many), warm_up=load), rate)
 
 
 class Beside:

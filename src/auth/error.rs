@@ -48,6 +48,11 @@ impl Failure {
         Self::new(Code::TokenRevoked, "the token is no longer valid")
     }
 
+    /// What went wrong.
+    pub(super) fn code(&self) -> Code {
+        self.0.code()
+    }
+
     /// The same, so that a client understands it that knows OAuth alone: with the `error` of RFC 6749, section 5.2.
     pub(super) fn in_oauth(self) -> Self {
         Self(self.0.in_oauth())

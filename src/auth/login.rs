@@ -13,6 +13,7 @@ use super::body::Fields;
 use super::caller::Client;
 use super::error::Failure;
 use super::run_to_end;
+use super::throttle::{Guess, Outcome};
 use crate::id::Email;
 use crate::password::{HashError, Password, Verdict};
 use crate::store::{StoreError, User};
@@ -58,6 +59,8 @@ impl Credentials {
     responses(
         (status = 200, description = "A session has begun.", body = TokensBody),
         (status = 401, description = "`invalid_credentials`: the e-mail address or the password is not right."),
+        (status = 429, description = "`too_many_attempts`: after too many wrong ones, whatever this one is; `Retry-After` says when to \
+            come back."),
     ),
 )]
 pub(super) async fn login(
@@ -67,18 +70,25 @@ pub(super) async fn login(
 ) -> Result<Json<TokensBody>, Failure> {
     let credentials = Credentials::read(fields)?;
     run_to_end(async move {
-        for _ in 0..ATTEMPTS {
-            let (user, outdated) = check(&state, &credentials).await?;
-            if let Some(tokens) = begin(&state, &user, &client).await? {
-                if outdated {
-                    upgrade(&state, &user, credentials.password).await;
-                }
-                return Ok(Json(tokens));
-            }
-        }
-        Err(Failure::invalid_credentials())
+        let guess = Guess::begin(&state, credentials.email.as_ref(), client.ip).await?;
+        let answer = log_in(&state, credentials, &client).await;
+        guess.end(&state, Outcome::of(&answer)).await;
+        answer.map(Json)
     })
     .await
+}
+
+async fn log_in(state: &AuthState, credentials: Credentials, client: &Client) -> Result<TokensBody, Failure> {
+    for _ in 0..ATTEMPTS {
+        let (user, outdated) = check(state, &credentials).await?;
+        if let Some(tokens) = begin(state, &user, client).await? {
+            if outdated {
+                upgrade(state, &user, credentials.password).await;
+            }
+            return Ok(tokens);
+        }
+    }
+    Err(Failure::invalid_credentials())
 }
 
 /// The user whose password this is, and whether their hash is outdated.

@@ -5,8 +5,9 @@ use http::StatusCode;
 use utoipa::ToSchema;
 
 use super::body::{self, Fields};
-use super::caller::{Caller, Submission};
+use super::caller::{Caller, Client, Submission};
 use super::error::Failure;
+use super::throttle::{Guess, Outcome};
 use super::{AuthState, revoke, run_to_end};
 use crate::password::{Password, Verdict};
 use crate::store::PasswordChanged;
@@ -55,15 +56,21 @@ impl PasswordChange {
         (status = 204, description = "The password is changed, and the other sessions have ended."),
         (status = 401, description = "`invalid_credentials`: the current password is not right, or was replaced meanwhile. Or, as everywhere, \
             `token_missing`, `token_invalid`, `token_expired` or `token_revoked`."),
+        (status = 429, description = "`too_many_attempts`: a wrong current password is a guess, as at login."),
     ),
 )]
 pub(super) async fn change(
     State(state): State<AuthState>,
+    client: Client,
     Submission { caller, fields }: Submission,
 ) -> Result<StatusCode, Failure> {
     let change = PasswordChange::read(fields, &state, &caller).await?;
     let stored = caller.user.password_hash.expose();
-    match state.hasher.verify(change.current_password, Some(stored)).await? {
+    let guess = Guess::begin(&state, Some(&caller.user.email), client.ip).await?;
+    let verdict = state.hasher.verify(change.current_password, Some(stored)).await;
+    let outcome = verdict.as_ref().map_or(Outcome::Unjudged, |verdict| (*verdict).into());
+    guess.end(&state, outcome).await;
+    match verdict? {
         Verdict::Right { .. } => {}
         Verdict::Wrong => return Err(Failure::invalid_credentials()),
     }

@@ -14,6 +14,7 @@ mod resilience;
 mod routes;
 mod state;
 mod streams;
+mod throttle;
 mod tls;
 mod upstreams;
 
@@ -76,7 +77,7 @@ pub(super) enum Default {
 
 /// Every key, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    let state = state::KEYS.iter().chain(issuers::KEYS);
+    let state = state::KEYS.iter().chain(throttle::KEYS).chain(issuers::KEYS);
     let traffic = upstreams::KEYS
         .iter()
         .chain(resilience::KEYS)

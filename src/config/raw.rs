@@ -8,6 +8,7 @@ mod limits;
 mod resilience;
 mod route;
 mod server;
+mod throttle;
 mod tls;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub(super) use limits::{Limit, Limiter};
 pub(super) use resilience::{Dns, Eject, Health, Retry};
 pub(super) use route::Route;
 pub(super) use server::Server;
+pub(super) use throttle::Throttle;
 pub(super) use tls::{Certificate, Tls};
 pub(super) use upstream::Upstream;
 
@@ -39,6 +41,7 @@ pub(super) struct Config {
     pub(super) tokens: Tokens,
     pub(super) revocation: Revocation,
     pub(super) passwords: Passwords,
+    pub(super) throttle: Throttle,
     pub(super) auth: Auth,
     pub(super) identity: Identity,
     #[serde(default)]
@@ -138,6 +141,7 @@ pub(super) struct Passwords {
     pub(super) min_length: usize,
     pub(super) concurrency: Option<usize>,
     pub(super) queue: usize,
+    pub(super) queue_per_address: Option<usize>,
 }
 
 #[derive(Deserialize)]

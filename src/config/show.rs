@@ -122,6 +122,7 @@ fn derived(key: &Key, path: &str, config: &typed::Config) -> Option<String> {
         "keys.create" => config.keys.create.to_string(),
         "tokens.issuer" => string(&config.tokens.issuer),
         "passwords.concurrency" => config.passwords.concurrency.to_string(),
+        "passwords.queue_per_address" => config.passwords.queue_per_address.to_string(),
         "limits[].burst" => {
             let index: usize = path.strip_prefix("limits[")?.split(']').next()?.parse().ok()?;
             config.limits.get(index)?.quota.burst().to_string()

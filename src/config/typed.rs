@@ -12,6 +12,7 @@ mod resilience;
 mod route;
 mod server;
 mod streams;
+mod throttle;
 mod tls;
 mod upstream;
 
@@ -28,6 +29,7 @@ pub use resilience::{Balance, Caps, Dns, Ejection, HashBy, HealthChecks, Resilie
 pub use route::Route;
 pub use server::{ProxyProtocol, Server};
 pub use streams::{OnTokenEnd, Streams};
+pub use throttle::Throttle;
 pub use tls::{CertificateFiles, ClientAuth, Tls, TlsVersion};
 pub use upstream::{ClientCertificate, Scheme, ServerAddress, Upstream, UpstreamTls, certificate_name};
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub limiter: Limiter,
     /// How many requests may come from whom; [`Route::limits`] and [`Auth::limits`] are indices into this.
     pub limits: Vec<Limit>,
+    /// How guesses are slowed down.
+    pub throttle: Throttle,
     /// Others whose tokens are accepted on routes that name them, in the order of the file.
     pub issuers: Vec<Issuer>,
     /// The upstreams, by the order of their names; [`Route::upstream`] is an index into this.
@@ -229,6 +233,8 @@ pub struct Passwords {
     pub concurrency: usize,
     /// How many wait for their turn before the answer is 503 (default 64; 0 to 100,000).
     pub queue: usize,
+    /// How many of both may be for one address (default: half; 1 to 100,000).
+    pub queue_per_address: usize,
 }
 
 /// `[auth]`

@@ -20,6 +20,7 @@ mod routes;
 mod server;
 mod store;
 mod streams;
+mod throttle;
 mod tls;
 mod tokens;
 mod upstream_tls;
@@ -58,6 +59,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
     let log = auth::log(&raw.log, check);
     let limiter = limits::limiter(&raw.limiter, check);
     let limits = limits::limits(&raw.limits, check);
+    let throttle = throttle::throttle(&raw.throttle, check);
     let issuers = issuers::issuers(&raw.issuers, tokens.as_ref(), check);
     let upstreams = upstreams::upstreams(&raw.upstreams, check);
     let routes = routes::routes(raw, auth.as_ref(), check);
@@ -75,6 +77,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         log: log?,
         limiter: limiter?,
         limits: limits?,
+        throttle: throttle?,
         issuers: issuers?,
         upstreams: upstreams?,
         routes: routes?,

@@ -118,6 +118,12 @@ impl Hasher {
             .await
     }
 
+    /// Whether one more may wait at this moment.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.0.admitted.available_permits() > 0
+    }
+
     /// How many rounds of bcrypt's key expansion have been done: 2^cost for each hash. The work that logins cost, free of
     /// how busy the machine is.
     #[must_use]
@@ -157,7 +163,9 @@ impl Hasher {
         .map_err(|_| HashError::Lost)
     }
 
-    fn busy(&self) -> HashError {
+    /// That there is no room.
+    #[must_use]
+    pub fn busy(&self) -> HashError {
         let last = Duration::from_micros(self.0.last.load(Ordering::Relaxed));
         let retry_after = last
             .saturating_mul(self.0.rounds)
@@ -221,6 +229,7 @@ mod tests {
             min_length: 8,
             concurrency,
             queue,
+            queue_per_address: queue,
         }
     }
 

@@ -86,6 +86,8 @@ codes! {
     InvalidFields = "invalid_fields", UNPROCESSABLE_ENTITY, "Some fields are not valid";
     /// The client has used up a limit.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// Too many passwords, tokens or secrets were wrong, or too many accounts made.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts";
     /// The header section is larger, or has more lines, than the gateway takes.
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers too large";
     /// The gateway failed in a way that it does not explain to clients.

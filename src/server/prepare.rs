@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
-use crate::auth::{self, AuthState};
+use crate::auth::{self, AuthState, Throttle};
 use crate::config::{AcmeChallenge, Config};
 use crate::gateway::{Owned, Snapshot};
 use crate::issuer::Issuers;
@@ -28,6 +28,7 @@ pub(super) struct Rooms {
     pub(super) keyring: Option<Arc<Keyring>>,
     pub(super) issuers: Arc<Issuers>,
     pub(super) tls: Arc<Tls>,
+    pub(super) throttle: Throttle,
     hasher: Hasher,
 }
 
@@ -57,6 +58,7 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Rooms, Sta
         keyring,
         issuers,
         tls,
+        throttle: Throttle::default(),
         hasher: Hasher::new(&config.passwords),
     })
 }
@@ -97,6 +99,7 @@ impl Rooms {
             tokens: Arc::clone(&self.tokens),
             blocklist: Arc::clone(&self.blocklist),
             hasher: self.hasher.clone(),
+            throttle: self.throttle.clone(),
             config: Arc::new(config.clone()),
             clock: clock.clone(),
         };
@@ -164,6 +167,7 @@ impl Rooms {
         });
         let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
         let (store, now, mut ending) = (self.store.clone(), clock.clone(), stop.clone());
+        let (throttle, capacity) = (self.throttle.clone(), config.throttle.capacity);
         let cleaning = async move {
             while tokio::time::timeout(every, ending.wait_for(|stop| *stop))
                 .await
@@ -172,6 +176,10 @@ impl Rooms {
                 match store.cleanup(now.now(), batch).await {
                     Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
                     Err(error) => tracing::warn!(%error, "expired rows can't be removed"),
+                }
+                match store.count_throttles().await {
+                    Ok(rows) => throttle.note_rows(rows, capacity),
+                    Err(error) => tracing::warn!(%error, "the table of attempts can't be counted"),
                 }
             }
         };

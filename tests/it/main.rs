@@ -63,6 +63,8 @@ mod streams;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod throttle;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod torture;

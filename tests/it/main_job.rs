@@ -74,12 +74,12 @@ async fn the_main_job(backend: Backend) {
 
 #[tokio::test]
 async fn a_user_signs_up_logs_in_gets_through_logs_out_and_is_refused_on_sqlite() {
-    the_main_job(Backend::Sqlite).await;
+    Box::pin(the_main_job(Backend::Sqlite)).await;
 }
 
 #[tokio::test]
 async fn a_user_signs_up_logs_in_gets_through_logs_out_and_is_refused_on_mariadb() {
-    the_main_job(Backend::MariaDb).await;
+    Box::pin(the_main_job(Backend::MariaDb)).await;
 }
 
 async fn sessions_end_as_they_should(backend: Backend) {

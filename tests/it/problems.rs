@@ -84,6 +84,8 @@ fn routes(upstream: &Upstream) -> String {
         bcrypt_cost = 10
         concurrency = 1
         queue = 1
+        [throttle]
+        first_delay = "1m"
         [[clients]]
         id = "asks"
         secret = "0123456789abcdef0123456789abcdef"
@@ -296,6 +298,13 @@ async fn every_code_is_the_answer_to_some_request() {
         .expect("ten logins at once are more than two");
     assert_eq!(busy.headers()["x-doorward-error"], "busy");
     assert!(busy.headers().contains_key("retry-after"));
+
+    let login = json!({"email": "nobody@example.com", "password": "x"});
+    for _ in 0..5 {
+        assert_eq!(gateway.post("/auth/login", &login).await.0, 401);
+    }
+    let request = post(&gateway, "/auth/login", &login);
+    collected.expect(&gateway, "too_many_attempts", request).await;
 
     // The database is gone: nobody logs in at once, and nobody is let in after a while.
     server.freeze();

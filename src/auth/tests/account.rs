@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use serde_json::json;
 
 use super::support::{App, Held, PASSWORD, id_of, json_request};
-use crate::auth::caller::Submission;
+use crate::auth::caller::{Client, Submission};
 use crate::auth::password;
 use crate::store::{PasswordChanged, Revocation, Revoked};
 
@@ -185,7 +185,11 @@ async fn change_overtaken_by(app: &App, held: &Held, meanwhile: impl Future<Outp
     let request = json_request("POST", "/auth/user/password", Some(&held.access), &body);
     let submission = Submission::from_request(request, &app.state).await.unwrap();
     meanwhile.await;
-    let refused = password::change(State(app.state.clone()), submission).await;
+    let client = Client {
+        ip: None,
+        user_agent: None,
+    };
+    let refused = password::change(State(app.state.clone()), client, submission).await;
     let answer = refused.unwrap_err().into_response();
     assert_eq!(answer.status(), 401);
     answer.headers()["x-doorward-error"].to_str().unwrap().to_owned()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::auth::{AuthState, ClientAddress, router};
+use crate::auth::{AuthState, ClientAddress, Throttle, router};
 use crate::config::{self, Config};
 use crate::id::{Email, UserId, UserName};
 use crate::password::{Hasher, Password};
@@ -116,6 +116,7 @@ impl App {
             tokens,
             blocklist,
             hasher: Hasher::new(&config.passwords),
+            throttle: Throttle::default(),
             config: Arc::new(config),
             clock,
         };

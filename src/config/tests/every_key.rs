@@ -10,6 +10,7 @@ mod revocation;
 mod routes;
 mod rows;
 mod streams;
+mod throttle;
 mod tls;
 mod upstreams;
 
@@ -43,6 +44,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .iter()
         .chain(revocation::ROWS)
         .chain(limits::ROWS)
+        .chain(throttle::ROWS)
         .chain(issuers::ROWS)
         .chain(http2::ROWS)
         .chain(traffic)

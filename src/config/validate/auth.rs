@@ -5,11 +5,14 @@ use crate::config::{raw, typed};
 use crate::rules::headers::IdentityHeaders;
 
 pub(super) fn passwords(raw: &raw::Passwords) -> typed::Passwords {
+    let concurrency = raw.concurrency.unwrap_or_else(cores);
+    let half = concurrency.saturating_add(raw.queue) / 2;
     typed::Passwords {
         bcrypt_cost: raw.bcrypt_cost,
         min_length: raw.min_length,
-        concurrency: raw.concurrency.unwrap_or_else(cores),
+        concurrency,
         queue: raw.queue,
+        queue_per_address: raw.queue_per_address.unwrap_or(half.max(1)),
     }
 }
 

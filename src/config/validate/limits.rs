@@ -83,7 +83,8 @@ fn rate(index: usize, limit: &raw::Limit, check: &mut Check<'_>) -> Option<(u32,
     rate
 }
 
-fn parse_rate(text: &str) -> Option<(u32, Duration)> {
+/// A number and a unit of time.
+pub(super) fn parse_rate(text: &str) -> Option<(u32, Duration)> {
     let (count, unit) = text.split_once('/')?;
     let plain = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
     let count = count.parse().ok().filter(|count| plain && (1..=MOST).contains(count))?;

@@ -299,7 +299,8 @@ async fn launch(toml: &str, base: &Path, clock: &Clock) -> Running {
         .unwrap_or_else(|error| panic!("the gateway did not start: {error:?}\n{toml}"))
 }
 
-/// Fills in what a test rarely cares about: free ports, a database, the cheapest bcrypt, one worker.
+/// Fills in what a test rarely cares about: free ports, a database, the cheapest bcrypt, one worker, and as many sign-ups and
+/// refreshes as it likes.
 pub(crate) fn complete(toml: &str, database: Option<&Database>) -> String {
     let mut config: Table = toml.parse().unwrap_or_else(|error| panic!("{error}\n{toml}"));
     let mut defaults: Table = r#"
@@ -314,6 +315,10 @@ pub(crate) fn complete(toml: &str, database: Option<&Database>) -> String {
         master_key_file = "data/master.key"
         [passwords]
         bcrypt_cost = 4
+        [throttle]
+        signups_per_address = "off"
+        signups_per_network = "off"
+        refreshes_per_session = "off"
         "#
     .parse()
     .expect("the defaults are TOML");

@@ -71,6 +71,9 @@ fn configuration(plan: &Plan, world: &World, index: usize) -> String {
             access_ttl = "12h"
             [passwords]
             queue = 1000
+            queue_per_address = 1000
+            [throttle]
+            free_failures = 1000
             [log]
             access = false
             [upstreams.app]

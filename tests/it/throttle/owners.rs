@@ -1,0 +1,82 @@
+//! What the owner of an account meets while others guess.
+
+use std::time::Duration;
+
+use super::{Scene, enter, guess, guesses, on_both};
+use crate::support::Backend;
+
+on_both!(
+    whoever_logged_in_from_an_address_gets_in_from_there_while_others_guess,
+    the_owner_gets_in_from_anywhere_within_the_longest_wait,
+    an_account_that_is_guessed_at_from_everywhere_is_open_to_known_addresses_alone,
+);
+
+async fn whoever_logged_in_from_an_address_gets_in_from_there_while_others_guess(backend: Backend) {
+    let scene = Scene::start(backend, "first_delay = \"1m\"\nper_address = \"8/h\"").await;
+    let gateway = &scene.gateway;
+    let ann = scene.account("ann").await;
+    assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+    // From the same network, and for other accounts from the same address.
+    assert_eq!(guesses(gateway, &ann.email, "192.0.2.9", 6).await[5], 429);
+    for index in 0..8 {
+        let other = format!("user{index}@example.com");
+        assert_eq!(guess(gateway, &other, "192.0.2.1").await.status, 401);
+    }
+    assert_eq!(guess(gateway, "user9@example.com", "192.0.2.1").await.status, 429);
+    for _ in 0..3 {
+        assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+    }
+    // Mistakes of one's own are forgiven with the right password, and cost time without.
+    for _ in 0..2 {
+        assert_eq!(guesses(gateway, &ann.email, "192.0.2.1", 4).await, [401; 4]);
+        assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+    }
+    assert_eq!(guesses(gateway, &ann.email, "192.0.2.1", 6).await[4..], [401, 429]);
+    assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 429);
+    gateway.shift.advance(Duration::from_mins(1));
+    assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+}
+
+async fn the_owner_gets_in_from_anywhere_within_the_longest_wait(backend: Backend) {
+    let scene = Scene::start(backend, "max_delay = \"10s\"\nforget_after = \"1h\"").await;
+    let gateway = &scene.gateway;
+    let ann = scene.account("ann").await;
+    let mut longest = 0;
+    for _ in 0..12 {
+        let told = guess(gateway, &ann.email, "192.0.2.1").await;
+        if let Some(wait) = told.wait {
+            longest = longest.max(wait);
+            gateway.shift.advance(Duration::from_secs(wait));
+        }
+    }
+    assert!((1..=10).contains(&longest), "{longest}");
+    for _ in 0..10 {
+        guess(gateway, &ann.email, "192.0.2.1").await;
+    }
+    gateway.shift.advance(Duration::from_secs(10));
+    assert_eq!(
+        enter(gateway, &ann, "192.0.2.1").await,
+        200,
+        "from the guesser's own network"
+    );
+    // What is quiet for an hour is forgotten.
+    gateway.shift.advance(Duration::from_hours(1));
+    assert_eq!(guesses(gateway, &ann.email, "192.0.2.2", 5).await, [401; 5]);
+}
+
+async fn an_account_that_is_guessed_at_from_everywhere_is_open_to_known_addresses_alone(backend: Backend) {
+    let scene = Scene::start(backend, "per_account = \"8/h\"").await;
+    let gateway = &scene.gateway;
+    let ann = scene.account("ann").await;
+    assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+    for index in 0..8 {
+        assert_eq!(guess(gateway, &ann.email, &format!("10.0.{index}.1")).await.status, 401);
+    }
+    assert_eq!(guess(gateway, &ann.email, "10.0.8.1").await.status, 429);
+    assert_eq!(enter(gateway, &ann, "10.0.9.1").await, 429);
+    assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+    // It is one guess each seven and a half minutes from then on, and one of them may be hers.
+    gateway.shift.advance(Duration::from_secs(450));
+    assert_eq!(enter(gateway, &ann, "10.0.9.1").await, 200);
+    assert_eq!(enter(gateway, &ann, "10.0.9.1").await, 200, "this one is known by now");
+}
