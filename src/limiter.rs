@@ -1,6 +1,7 @@
 //! [`Limiter`]: how many requests may come from whom. The arithmetic is in [`gcra`](crate::rules::gcra); here is what is
 //! remembered of each client, within bounds, or in a Redis for several gateways; and how an answer tells where the client stands.
 
+mod counts;
 mod shared;
 mod table;
 mod tally;
@@ -17,6 +18,7 @@ use crate::config::{self, LimitBy};
 use crate::id::Principal;
 use crate::rules::gcra::{Quota, Verdict};
 use crate::time::monotonic;
+pub use counts::Counts;
 pub use tally::{Gauge, Place, Tally};
 
 use shared::Shared;

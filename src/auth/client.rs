@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
 
-use super::AuthState;
 use super::error::Failure;
 use super::form::{Form, decode};
+use super::{AuthState, ClientAddress};
 use crate::config::{Client, ClientPermission};
 use crate::problem::Code;
 use crate::secret::Secret;
@@ -40,8 +40,13 @@ impl Asked {
         permission: ClientPermission,
     ) -> Result<Self, Failure> {
         let clients = &state.config.clients;
+        let from = request.extensions().get::<ClientAddress>().map(|address| address.0);
         let judge = |credentials: &Credentials| {
-            let client = identify(clients, credentials).ok_or_else(not_accepted)?;
+            state.throttle.may_authenticate(state, &credentials.id, from)?;
+            let Some(client) = identify(clients, credentials) else {
+                state.throttle.note_bad_secret(state, &credentials.id, from);
+                return Err(not_accepted());
+            };
             if client.allow.contains(&permission) {
                 Ok(client.id.clone())
             } else {

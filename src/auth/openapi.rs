@@ -104,7 +104,7 @@ fn documented(method: &http::Method) -> HttpMethod {
 }
 
 /// The failures of endpoints for other services, which take a form and no token.
-const OF_CLIENTS: [(&str, &str); 5] = [
+const OF_CLIENTS: [(&str, &str); 6] = [
     (
         "400",
         "`invalid_request`: `token` is missing, a parameter is there twice, the client authenticates in two ways, or the \
@@ -112,6 +112,10 @@ const OF_CLIENTS: [(&str, &str); 5] = [
     ),
     ("401", "`invalid_client`: the id or the secret is missing or not right."),
     ("403", "`unauthorized_client`: `clients.allow` does not name this."),
+    (
+        "429",
+        "`too_many_attempts`: too many wrong secrets from there; `Retry-After` says when to come back.",
+    ),
     ("413", "`body_too_large`: the body is larger than 16 KiB."),
     (
         "415",
@@ -262,7 +266,7 @@ mod tests {
             let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
             assert_eq!(
                 statuses,
-                ["200", "400", "401", "403", "408", "413", "415", "500", "503"],
+                ["200", "400", "401", "403", "408", "413", "415", "429", "500", "503"],
                 "{path}"
             );
             let refused = operation["responses"]["401"]["description"].as_str().unwrap();

@@ -6,9 +6,11 @@ use utoipa::ToSchema;
 
 use super::answer::TokensBody;
 use super::body::Fields;
+use super::caller::Client;
 use super::error::Failure;
 use super::refresh_token::RefreshToken;
 use super::{AuthState, run_to_end};
+use crate::problem::Code;
 use crate::store::{Refreshed, Rotation};
 use crate::token::{Subject, TokenError};
 
@@ -46,13 +48,30 @@ impl RefreshRequest {
     responses(
         (status = 200, description = "The session goes on with these.", body = TokensBody),
         (status = 401, description = "`invalid_refresh_token`: unknown, expired, used before and followed up, or of an ended session."),
+        (status = 429, description = "`too_many_attempts`: the session is refreshed too often, or too many refresh tokens from there were no \
+            good; `Retry-After` says when to come back."),
     ),
 )]
-pub(super) async fn refresh(State(state): State<AuthState>, fields: Fields) -> Result<Json<TokensBody>, Failure> {
+pub(super) async fn refresh(
+    State(state): State<AuthState>,
+    client: Client,
+    fields: Fields,
+) -> Result<Json<TokensBody>, Failure> {
     let presented = RefreshRequest::read(fields)?
         .refresh_token
         .ok_or_else(Failure::invalid_refresh_token)?;
-    run_to_end(async move { rotate(&state, &presented).await.map(Json) }).await
+    state.throttle.may_refresh(&state, &presented.hash(), client.ip)?;
+    run_to_end(async move {
+        let answer = rotate(&state, &presented).await;
+        if answer
+            .as_ref()
+            .is_err_and(|failure| failure.code() == Code::InvalidRefreshToken)
+        {
+            state.throttle.note_bad_refresh(&state, presented.hash(), client.ip);
+        }
+        answer.map(Json)
+    })
+    .await
 }
 
 async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBody, Failure> {
@@ -69,6 +88,8 @@ async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBod
     };
     match state.store.rotate_refresh_token(&rotation).await? {
         Refreshed::Rotated { session, user, again } => {
+            let both = [rotation.presented, rotation.successor];
+            state.throttle.note_refresh(state, session.id, both);
             if again {
                 let (user, session) = (user.id, session.id);
                 tracing::info!(%user, %session, "a refresh token was presented again before its successor was used");

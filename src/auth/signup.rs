@@ -12,6 +12,7 @@ use super::body::{self, Fields};
 use super::caller::Client;
 use super::error::{Failure, SOON};
 use super::run_to_end;
+use super::throttle::{Outcome, SignUp};
 use crate::config::Signup;
 use crate::id::{Email, UserId, UserName};
 use crate::password::Password;
@@ -63,6 +64,7 @@ impl NewAccount {
         (status = 201, description = "The account is there, and so is a session.", body = TokensBody),
         (status = 403, description = "`signup_closed`: accounts are made by the operator."),
         (status = 409, description = "`email_taken`: another account has this address."),
+        (status = 429, description = "`too_many_attempts`: too many sign-ups from there; `Retry-After` says when to come back."),
     ),
 )]
 pub(super) async fn signup(
@@ -75,6 +77,13 @@ pub(super) async fn signup(
         Signup::Closed => return Err(Failure::new(Code::SignupClosed, "ask the operator for an account")),
     }
     let account = NewAccount::read(fields?, &state).await?;
+    let sign_up = SignUp::begin(&state, &account.email, client.ip).await?;
+    let answer = make(state.clone(), account, client).await;
+    sign_up.end(&state, Outcome::of(&answer)).await;
+    Ok((StatusCode::CREATED, answer?))
+}
+
+async fn make(state: AuthState, account: NewAccount, client: Client) -> Result<Json<TokensBody>, Failure> {
     // The hash comes before the look at the address: a taken one costs the same time as a free one.
     let password_hash = state.hasher.hash(account.password).await?;
     let now = state.clock.now();
@@ -89,7 +98,7 @@ pub(super) async fn signup(
     run_to_end(async move {
         let user = state.store.create_user(&user).await?;
         let tokens = begin(&state, &user, &client).await?.ok_or_else(changed_meanwhile)?;
-        Ok((StatusCode::CREATED, Json(tokens)))
+        Ok(Json(tokens))
     })
     .await
 }

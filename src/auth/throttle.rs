@@ -4,10 +4,12 @@
 //! for how long, at once, in the same way whether the account exists and whether the password is right: without bcrypt.
 
 mod guess;
+mod signup;
+mod tokens;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,8 +18,11 @@ use super::error::Failure;
 use crate::limiter::{Place, Tally, network};
 use crate::metrics::ThrottledMetrics;
 use crate::problem::{Code, Problem};
+use crate::store::{Attempt, CounterId, Taken};
 
 pub(super) use guess::{Guess, Outcome};
+pub(super) use signup::SignUp;
+use tokens::Tokens;
 
 /// What is known in this process beside what the store counts. Cheap to clone; outlives a configuration.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +31,11 @@ pub struct Throttle(Arc<Memory>);
 struct Memory {
     /// The hashes that run or wait, by address.
     hashing: Tally,
-    /// Whether the table of attempts has no room for newcomers.
+    /// How many rows the table of attempts had when it was last looked at.
+    rows: AtomicU64,
+    /// Whether that was found to be too many.
     crowded: AtomicBool,
+    tokens: Tokens,
     metrics: OnceLock<ThrottledMetrics>,
 }
 
@@ -36,7 +44,9 @@ impl Default for Memory {
         Self {
             // The configuration says how many, each time.
             hashing: Tally::new(1),
+            rows: AtomicU64::new(0),
             crowded: AtomicBool::new(false),
+            tokens: Tokens::default(),
             metrics: OnceLock::new(),
         }
     }
@@ -45,7 +55,7 @@ impl Default for Memory {
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
-            .field("crowded", &self.crowded)
+            .field("rows", &self.rows)
             .finish_non_exhaustive()
     }
 }
@@ -57,27 +67,27 @@ impl Throttle {
         let _ = self.0.metrics.set(metrics);
     }
 
-    /// Notes how many rows the table of attempts has, of how many it may.
-    pub fn note_rows(&self, rows: u64, capacity: u64) {
+    /// Notes how many rows the table of attempts has.
+    pub fn note_rows(&self, rows: u64) {
+        self.0.rows.store(rows, Ordering::Relaxed);
         if let Some(metrics) = self.0.metrics.get() {
             metrics.rows(rows);
         }
-        let crowded = rows >= capacity;
-        if self.0.crowded.swap(crowded, Ordering::Relaxed) != crowded {
-            if crowded {
-                tracing::warn!(
-                    rows,
-                    capacity,
-                    "the table of attempts is full: newcomers share what a few may"
-                );
-            } else {
-                tracing::info!(rows, capacity, "the table of attempts has room again");
-            }
-        }
     }
 
-    fn is_crowded(&self) -> bool {
-        self.0.crowded.load(Ordering::Relaxed)
+    /// Whether the table of attempts has no room for newcomers.
+    fn is_crowded(&self, state: &AuthState) -> bool {
+        let (rows, capacity) = (self.0.rows.load(Ordering::Relaxed), state.config.throttle.capacity);
+        let crowded = rows >= capacity;
+        if self.0.crowded.swap(crowded, Ordering::Relaxed) != crowded {
+            let change = if crowded {
+                "is full: newcomers share"
+            } else {
+                "has room again"
+            };
+            tracing::warn!(rows, capacity, "the table of attempts {change}");
+        }
+        crowded
     }
 
     /// A place among those whose passwords are hashed, of which one address may hold a part. It is free when dropped.
@@ -89,6 +99,28 @@ impl Throttle {
                 self.count("queue");
                 Err(state.hasher.busy().into())
             }
+        }
+    }
+
+    /// Counts an attempt, or refuses it.
+    async fn take(&self, state: &AuthState, attempt: &Attempt, from: IpAddr) -> Result<Taken, Failure> {
+        let taken = state.store.take_attempt(attempt, state.clock.now()).await?;
+        taken.map_err(|throttled| self.refusal(throttled.kind.as_str(), from, throttled.wait))
+    }
+
+    /// Settles what was counted. Nothing fails because this does: what is not given back is forgotten in time.
+    async fn settle(&self, state: &AuthState, taken: &Taken, here: Option<CounterId>, outcome: Outcome) {
+        let (store, now) = (&state.store, state.clock.now());
+        let settled = match outcome {
+            Outcome::Right => {
+                let here = here.map(|id| (id, now + state.config.throttle.known_for));
+                store.attempt_succeeded(taken, here, self.is_crowded(state), now).await
+            }
+            Outcome::Wrong => Ok(()),
+            Outcome::Unjudged => store.give_back(taken, now).await,
+        };
+        if let Err(error) = settled {
+            tracing::warn!(%error, "what was counted of an attempt is not settled");
         }
     }
 

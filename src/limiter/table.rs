@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::id::Principal;
 use crate::rules::gcra::{Quota, Verdict};
@@ -99,9 +99,13 @@ impl Table {
 
     /// What becomes of a request, which counts if it passes.
     pub(super) fn judge(&self, key: &Key<'_>, quota: Quota, now: u64) -> Verdict {
+        self.judge_by(key, key.limit(), quota, now)
+    }
+
+    /// The same by whatever it is counted by; those who find no room share what `pool` names.
+    pub(super) fn judge_by(&self, key: &impl Hash, pool: &str, quota: Quota, now: u64) -> Verdict {
         let id = self.id(key);
-        let index = usize::try_from(id >> 122).unwrap_or_default() % SHARDS;
-        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(id);
         let most = self.capacity.div_ceil(SHARDS);
         if let Some(arrival) = shard.arrivals.get_mut(&id) {
             return count(arrival, quota, now);
@@ -113,9 +117,21 @@ impl Table {
             id
         } else {
             // One more entry for each limit: they are few.
-            self.id(&("no room", key.limit()))
+            self.id(&("no room", pool))
         };
         count(shard.arrivals.entry(id).or_default(), quota, now)
+    }
+
+    /// What would become of a request of this one, which is not counted. Who is not known may come.
+    pub(super) fn look(&self, key: &impl Hash, quota: Quota, now: u64) -> Verdict {
+        let id = self.id(key);
+        let arrival = self.shard(id).arrivals.get(&id).copied();
+        quota.judge(arrival.unwrap_or_default(), now)
+    }
+
+    fn shard(&self, id: u128) -> MutexGuard<'_, Shard> {
+        let index = usize::try_from(id >> 122).unwrap_or_default() % SHARDS;
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn id(&self, key: &impl Hash) -> u128 {

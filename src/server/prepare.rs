@@ -167,7 +167,7 @@ impl Rooms {
         });
         let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
         let (store, now, mut ending) = (self.store.clone(), clock.clone(), stop.clone());
-        let (throttle, capacity) = (self.throttle.clone(), config.throttle.capacity);
+        let throttle = self.throttle.clone();
         let cleaning = async move {
             while tokio::time::timeout(every, ending.wait_for(|stop| *stop))
                 .await
@@ -178,7 +178,7 @@ impl Rooms {
                     Err(error) => tracing::warn!(%error, "expired rows can't be removed"),
                 }
                 match store.count_throttles().await {
-                    Ok(rows) => throttle.note_rows(rows, capacity),
+                    Ok(rows) => throttle.note_rows(rows),
                     Err(error) => tracing::warn!(%error, "the table of attempts can't be counted"),
                 }
             }

@@ -7,6 +7,7 @@ mod id;
 
 pub use id::{AccountDigest, CounterId};
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -49,8 +50,8 @@ pub struct Throttled {
     pub wait: Duration,
 }
 
-/// An attempt that was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An attempt that was taken; by default, none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     counters: Vec<Counter>,
     known: bool,
@@ -180,6 +181,20 @@ impl Store {
             let cleared = connection.execute(CLEAR, range).await?;
             let removed = connection.execute(REMOVE, range).await?;
             Ok(cleared + removed)
+        });
+        Ok(done?)
+    }
+
+    /// Forgets what came from an address and from its network, logins and sign-ups, whatever the accounts; answers with how many
+    /// rows there were.
+    pub async fn lift_throttles_from(&self, from: IpAddr) -> Result<u64, StoreError> {
+        const REMOVE: &str = "DELETE FROM throttles WHERE id = ?";
+        let done = run!(self.transaction(), |connection| {
+            let mut removed = 0;
+            for id in CounterId::of_place(from) {
+                removed += connection.execute(REMOVE, values![id.as_slice()]).await?;
+            }
+            Ok(removed)
         });
         Ok(done?)
     }

@@ -2,6 +2,7 @@
 //! whoever owns the account. On SQLite and on MariaDB.
 
 mod logins;
+mod others;
 mod owners;
 
 use serde_json::{Value, json};

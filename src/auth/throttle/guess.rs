@@ -39,7 +39,7 @@ impl Outcome {
     pub(in crate::auth) fn of<T>(answer: &Result<T, Failure>) -> Self {
         match answer {
             Ok(_) => Self::Right,
-            Err(failure) if failure.code() == Code::InvalidCredentials => Self::Wrong,
+            Err(failure) if matches!(failure.code(), Code::InvalidCredentials | Code::EmailTaken) => Self::Wrong,
             Err(_) => Self::Unjudged,
         }
     }
@@ -63,42 +63,23 @@ impl Guess {
     ) -> Result<Self, Failure> {
         let from = address(from);
         let place = state.throttle.enter(state, from)?;
-        let attempt = attempt(&state.config.throttle, email, from, state.throttle.is_crowded());
-        let taken = state.store.take_attempt(&attempt, state.clock.now()).await?;
-        let taken = taken.map_err(|throttled| state.throttle.refusal(throttled.kind.as_str(), from, throttled.wait))?;
+        let attempt = attempt(&state.config.throttle, email, from, state.throttle.is_crowded(state));
         Ok(Self {
-            taken,
+            taken: state.throttle.take(state, &attempt, from).await?,
             here: attempt.known.map(|(id, _)| id),
             _place: place,
         })
     }
 
-    /// Settles what was counted. A login does not fail because this does: what is not given back is forgotten in time.
+    /// Settles what was counted.
     pub(in crate::auth) async fn end(self, state: &AuthState, outcome: Outcome) {
-        let (store, now) = (&state.store, state.clock.now());
-        let settled = match outcome {
-            Outcome::Right => {
-                let until = now + state.config.throttle.known_for;
-                let here = self.here.map(|id| (id, until));
-                let crowded = state.throttle.is_crowded();
-                store.attempt_succeeded(&self.taken, here, crowded, now).await
-            }
-            Outcome::Wrong => Ok(()),
-            Outcome::Unjudged => store.give_back(&self.taken, now).await,
-        };
-        if let Err(error) = settled {
-            tracing::warn!(%error, "what was counted of an attempt is not settled");
-        }
+        state.throttle.settle(state, &self.taken, self.here, outcome).await;
     }
 }
 
 /// By what a guess is counted.
 fn attempt(config: &config::Throttle, email: Option<&Email>, from: IpAddr, crowded: bool) -> Attempt {
     let account = AccountDigest::of(email);
-    let quota = |kind, id, quota: Option<Quota>| {
-        let rule = Rule::Quota(quota?);
-        Some(Counter { kind, id, rule })
-    };
     let delays = config.delays.map(|delays| Counter {
         kind: Kind::AccountFromNetwork,
         id: CounterId::account_from_network(account, from),
@@ -110,11 +91,22 @@ fn attempt(config: &config::Throttle, email: Option<&Email>, from: IpAddr, crowd
         quota(Kind::Address, CounterId::address(from), config.per_address),
         quota(Kind::Network, CounterId::network(from), config.per_network),
     ];
-    // Without delays nothing would hold whoever guesses from there.
-    let known = config.delays.filter(|_| !config.known_for.is_zero());
     Attempt {
-        known: known.map(|delays| (CounterId::account_at_address(account, from), delays)),
+        known: account_here(config, email, from).zip(config.delays),
         counters: counters.into_iter().flatten().collect(),
         crowded,
     }
+}
+
+/// An account at an address, where it is to be remembered that it is used from there.
+pub(super) fn account_here(config: &config::Throttle, email: Option<&Email>, from: IpAddr) -> Option<CounterId> {
+    // Without delays nothing would hold whoever guesses from there.
+    let remembered = config.delays.is_some() && !config.known_for.is_zero();
+    remembered.then(|| CounterId::account_at_address(AccountDigest::of(email), from))
+}
+
+/// A counter by a rate, unless that is off.
+pub(super) fn quota(kind: Kind, id: CounterId, quota: Option<Quota>) -> Option<Counter> {
+    let rule = Rule::Quota(quota?);
+    Some(Counter { kind, id, rule })
 }

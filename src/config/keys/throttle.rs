@@ -85,8 +85,8 @@ pub(super) static KEYS: &[Key] = &[
     key(
         "throttle.bad_refreshes_per_address",
         RATE,
-        Value("\"300/h\""),
-        "How many refresh tokens that are no good may come from one address (of IPv6, a network of /64).",
+        Value("\"1000/h\""),
+        "How many different refresh tokens that are no good may come from one address (of IPv6, a network of /64).",
     ),
     key(
         "throttle.bad_secrets_per_client",

@@ -22,7 +22,7 @@ pub struct Throttle {
     pub signups_per_network: Option<Quota>,
     /// Refreshes of one session (default 60 a minute).
     pub refreshes_per_session: Option<Quota>,
-    /// Refresh tokens that are no good from one address (default 300 an hour).
+    /// Different refresh tokens that are no good from one address (default 1000 an hour).
     pub bad_refreshes_per_address: Option<Quota>,
     /// Wrong secrets for one client from one address (default 60 an hour).
     pub bad_secrets_per_client: Option<Quota>,

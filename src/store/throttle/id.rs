@@ -73,6 +73,16 @@ impl CounterId {
         Self::new(half_digest(&[b"signup"]), Kind::SignupNetwork, &network(from))
     }
 
+    /// All that is counted by a place alone.
+    pub(super) fn of_place(from: IpAddr) -> [Self; 4] {
+        [
+            Self::address(from),
+            Self::network(from),
+            Self::signup_address(from),
+            Self::signup_network(from),
+        ]
+    }
+
     /// What it is counted by where it finds no room: one of a few, by chance.
     pub(super) fn shared(self, kind: Kind) -> Self {
         let slot = half_digest(&[&self.0])[0] % SHARED;

@@ -1,0 +1,65 @@
+//! [`SignUp`]: an account that is about to be made.
+
+use std::net::IpAddr;
+
+use super::address;
+use super::guess::{Outcome, account_here, quota};
+use crate::auth::AuthState;
+use crate::auth::error::Failure;
+use crate::id::Email;
+use crate::limiter::Place;
+use crate::rules::throttle::Kind;
+use crate::store::{Attempt, CounterId, Taken};
+
+/// A sign-up that may be tried: it has been counted, and has a place among those whose passwords are hashed.
+#[derive(Debug)]
+pub(in crate::auth) struct SignUp {
+    taken: Taken,
+    here: Option<CounterId>,
+    _place: Place,
+}
+
+impl SignUp {
+    /// Counts a sign-up, or refuses it.
+    pub(in crate::auth) async fn begin(
+        state: &AuthState,
+        email: &Email,
+        from: Option<IpAddr>,
+    ) -> Result<Self, Failure> {
+        let from = address(from);
+        let config = &state.config.throttle;
+        let place = state.throttle.enter(state, from)?;
+        let counters = [
+            quota(
+                Kind::SignupAddress,
+                CounterId::signup_address(from),
+                config.signups_per_address,
+            ),
+            quota(
+                Kind::SignupNetwork,
+                CounterId::signup_network(from),
+                config.signups_per_network,
+            ),
+        ];
+        let attempt = Attempt {
+            known: None,
+            counters: counters.into_iter().flatten().collect(),
+            crowded: state.throttle.is_crowded(state),
+        };
+        Ok(Self {
+            taken: state.throttle.take(state, &attempt, from).await?,
+            here: account_here(config, Some(email), from),
+            _place: place,
+        })
+    }
+
+    /// Settles what was counted: a sign-up counts unless it failed for reasons of ours. The account is known to be used from
+    /// this address from the beginning.
+    pub(in crate::auth) async fn end(self, state: &AuthState, outcome: Outcome) {
+        let taken = match outcome {
+            Outcome::Right => &Taken::default(),
+            Outcome::Wrong | Outcome::Unjudged => &self.taken,
+        };
+        state.throttle.settle(state, taken, self.here, outcome).await;
+    }
+}

@@ -1,0 +1,134 @@
+//! What slows down those who try refresh tokens and the secrets of clients. Nobody guesses either: this bounds what trying costs.
+//! Each gateway counts by itself, in bounded memory.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use moka::sync::Cache;
+
+use super::{Throttle, address};
+use crate::auth::AuthState;
+use crate::auth::error::Failure;
+use crate::id::SessionId;
+use crate::limiter::{Counts, network};
+use crate::time::monotonic;
+
+/// How many are remembered of each kind, about.
+const CAPACITY: usize = 50_000;
+
+/// How many refresh tokens are remembered that were no good, or that came too early.
+const REMEMBERED: u64 = 20_000;
+
+/// How long a refresh token that was no good is remembered as such.
+const BAD: Duration = Duration::from_hours(1);
+
+/// What is counted in memory.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    /// By session, and by token where it is none of a session's.
+    refreshes: Counts,
+    /// By address.
+    bad_refreshes: Counts,
+    /// By client and address.
+    bad_secrets: Counts,
+    /// Refresh tokens that were no good. A page that tries its old one again and again is one, and does not use up what all
+    /// behind its address have.
+    bad: Cache<[u8; 32], ()>,
+    /// From when on a refresh token is looked at again, where it is of a session that was refreshed too often. Of which session
+    /// a token is, only the store knows, and it is not asked.
+    early: Cache<[u8; 32], Instant>,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            refreshes: Counts::new("refreshes", CAPACITY),
+            bad_refreshes: Counts::new("bad refreshes", CAPACITY),
+            bad_secrets: Counts::new("bad secrets", CAPACITY),
+            bad: Cache::builder().max_capacity(REMEMBERED).time_to_live(BAD).build(),
+            early: Cache::new(REMEMBERED),
+        }
+    }
+}
+
+impl Throttle {
+    /// Whether a refresh token, known by its digest, may be looked at.
+    pub(in crate::auth) fn may_refresh(
+        &self,
+        state: &AuthState,
+        presented: &[u8; 32],
+        from: Option<IpAddr>,
+    ) -> Result<(), Failure> {
+        let (from, now, tokens) = (address(from), monotonic(), &self.0.tokens);
+        if let Some(quota) = state.config.throttle.bad_refreshes_per_address {
+            let may = tokens.bad_refreshes.may(&network(from), quota, now);
+            may.map_err(|wait| self.refusal("bad_refresh", from, wait))?;
+        }
+        let early = tokens.early.get(presented);
+        match early.map(|then| then.saturating_duration_since(now)) {
+            Some(wait) if !wait.is_zero() => Err(self.refusal("session", from, wait)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes a refresh token that was no good.
+    pub(in crate::auth) fn note_bad_refresh(&self, state: &AuthState, presented: [u8; 32], from: Option<IpAddr>) {
+        let tokens = &self.0.tokens;
+        if tokens.bad.contains_key(&presented) {
+            self.note(state, &presented, &[presented]);
+            return;
+        }
+        tokens.bad.insert(presented, ());
+        if let Some(quota) = state.config.throttle.bad_refreshes_per_address {
+            // If it was one too many, the next is refused.
+            let _ = tokens.bad_refreshes.take(&network(address(from)), quota, monotonic());
+        }
+    }
+
+    /// Notes a refresh of a session, by these tokens: the one that was used, which may be presented again, and the one that was
+    /// given for it. If there were too many, they are not looked at for a while.
+    pub(in crate::auth) fn note_refresh(&self, state: &AuthState, session: SessionId, tokens: [[u8; 32]; 2]) {
+        self.note(state, session.as_bytes(), &tokens);
+    }
+
+    fn note(&self, state: &AuthState, of: &[u8], tokens: &[[u8; 32]]) {
+        let (memory, now) = (&self.0.tokens, monotonic());
+        let Some(quota) = state.config.throttle.refreshes_per_session else {
+            return;
+        };
+        let _ = memory.refreshes.take(&of, quota, now);
+        if let Err(wait) = memory.refreshes.may(&of, quota, now) {
+            for token in tokens {
+                memory.early.insert(*token, now + wait);
+            }
+        }
+    }
+
+    /// Whether a secret that comes from this address for a client may be looked at.
+    pub(in crate::auth) fn may_authenticate(
+        &self,
+        state: &AuthState,
+        client: &str,
+        from: Option<IpAddr>,
+    ) -> Result<(), Failure> {
+        let Some(quota) = state.config.throttle.bad_secrets_per_client else {
+            return Ok(());
+        };
+        let from = address(from);
+        let may = self
+            .0
+            .tokens
+            .bad_secrets
+            .may(&(client, network(from)), quota, monotonic());
+        may.map_err(|wait| self.refusal("client", from, wait))
+    }
+
+    /// Notes a secret that was not right.
+    pub(in crate::auth) fn note_bad_secret(&self, state: &AuthState, client: &str, from: Option<IpAddr>) {
+        if let Some(quota) = state.config.throttle.bad_secrets_per_client {
+            let from = network(address(from));
+            // If it was one too many, the next is refused.
+            let _ = self.0.tokens.bad_secrets.take(&(client, from), quota, monotonic());
+        }
+    }
+}
