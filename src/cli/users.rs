@@ -5,6 +5,7 @@
 
 mod add;
 mod list;
+mod unlock;
 
 use std::io::Write;
 use std::str::FromStr;
@@ -58,6 +59,8 @@ pub(super) enum Action {
     Disable(Which),
     /// Let a disabled account log in again
     Enable(Which),
+    /// Forget wrong passwords, at an account or from an address, so that nobody has to wait for theirs
+    Unlock(unlock::Args),
     /// Set a new password, and end all sessions
     Password {
         #[command(flatten)]
@@ -106,6 +109,7 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
         | Action::Roles { .. }
         | Action::Disable(_)
         | Action::Enable(_)
+        | Action::Unlock(_)
         | Action::Remove(_) => {}
     }
     with_current_store(globals, async |opened| match action {
@@ -139,6 +143,7 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
             let found = found.context("cannot enable the account")?.then(Vec::new);
             done("enabled", &user, found)
         }
+        Action::Unlock(args) => unlock::run(args, opened).await,
         Action::Password { user, password } => {
             let user = user.find(opened).await?;
             let (email, name) = (user.email.clone(), user.name.clone());
@@ -168,9 +173,15 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
 
 impl Which {
     async fn find(&self, opened: &Opened) -> anyhow::Result<User> {
-        let (found, name) = match &self.user {
-            Name::Id(id) => (opened.store.user_by_id(*id).await, id.to_string()),
-            Name::Email(email) => (opened.store.user_by_email(email).await, email.to_string()),
+        self.user.find(opened).await
+    }
+}
+
+impl Name {
+    async fn find(&self, opened: &Opened) -> anyhow::Result<User> {
+        let (found, name) = match self {
+            Self::Id(id) => (opened.store.user_by_id(*id).await, id.to_string()),
+            Self::Email(email) => (opened.store.user_by_email(email).await, email.to_string()),
         };
         let found = found.context("cannot look the account up")?;
         found.with_context(|| format!("there is no account {name}"))

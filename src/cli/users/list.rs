@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::unlock;
 use crate::cli::failure::Failure;
 use crate::cli::resources::Opened;
 use crate::cli::table;
@@ -53,20 +54,27 @@ pub(super) async fn all(opened: &Opened, json: bool, out: &mut dyn Write) -> Res
 pub(super) async fn one(opened: &Opened, user: &User, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let sessions = opened.store.live_sessions(user.id, opened.now).await;
     let sessions = sessions.context("cannot list the sessions")?;
+    let waits = unlock::waits(opened, user).await?;
     if json {
         let mut shown = as_json(user);
+        shown["throttled_until"] = json!(waits.map(|until| until.to_string()));
         shown["sessions"] = sessions.iter().map(session_as_json).collect();
         return Ok(writeln!(out, "{shown:#}")?);
     }
     let disabled = user
         .disabled_at
         .map_or_else(|| "no".to_owned(), |at| format!("since {at}"));
+    let throttled = waits.map_or_else(
+        || "no".to_owned(),
+        |until| format!("somewhere, until {until} at the latest"),
+    );
     for (label, value) in [
         ("id", user.id.to_string()),
         ("e-mail", user.email.to_string()),
         ("name", user.name.to_string()),
         ("roles", joined(&user.roles)),
         ("disabled", disabled),
+        ("throttled", throttled),
         ("created", user.created_at.to_string()),
         ("changed", user.updated_at.to_string()),
         ("sessions", sessions.len().to_string()),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Scene, enter, guess, guesses, on_both};
 use crate::support::Backend;
 
@@ -9,6 +11,7 @@ on_both!(
     whoever_logged_in_from_an_address_gets_in_from_there_while_others_guess,
     the_owner_gets_in_from_anywhere_within_the_longest_wait,
     an_account_that_is_guessed_at_from_everywhere_is_open_to_known_addresses_alone,
+    the_operator_sees_who_has_to_wait_and_lifts_it,
 );
 
 async fn whoever_logged_in_from_an_address_gets_in_from_there_while_others_guess(backend: Backend) {
@@ -79,4 +82,53 @@ async fn an_account_that_is_guessed_at_from_everywhere_is_open_to_known_addresse
     gateway.shift.advance(Duration::from_secs(450));
     assert_eq!(enter(gateway, &ann, "10.0.9.1").await, 200);
     assert_eq!(enter(gateway, &ann, "10.0.9.1").await, 200, "this one is known by now");
+}
+
+async fn the_operator_sees_who_has_to_wait_and_lifts_it(backend: Backend) {
+    let scene = Scene::start(
+        backend,
+        "first_delay = \"1h\"\nmax_delay = \"1h\"\nper_address = \"7/d\"",
+    )
+    .await;
+    let gateway = &scene.gateway;
+    let ann = scene.account("ann").await;
+    let run = async |args: &str| {
+        let (done, out, err) = gateway.command(args).await;
+        assert!(done, "{args}: {err}");
+        (out, err)
+    };
+    let throttled = async || {
+        let (shown, _) = run("users show ann@example.com --json").await;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["throttled_until"].clone()
+    };
+    assert_eq!(throttled().await, Value::Null);
+    assert_eq!(guesses(gateway, &ann.email, "192.0.2.1", 6).await[5], 429);
+    assert!(throttled().await.is_string());
+    let (shown, _) = run("users show ann@example.com").await;
+    assert!(shown.contains("throttled somewhere, until "), "{shown}");
+
+    let (_, told) = run("users unlock Ann@example.com").await;
+    assert!(
+        told.contains("unlocked ann@example.com: 2 counters forgotten"),
+        "{told}"
+    );
+    assert_eq!(throttled().await, Value::Null);
+    assert_eq!(
+        guesses(gateway, &ann.email, "192.0.2.1", 3).await,
+        [401, 401, 429],
+        "the address is another matter"
+    );
+    let (_, told) = run("users unlock --address 192.0.2.1").await;
+    assert!(told.contains("unlocked 192.0.2.1: 2 counters forgotten"), "{told}");
+    assert_eq!(enter(gateway, &ann, "192.0.2.1").await, 200);
+    let (_, told) = run("users unlock --address 198.51.100.1").await;
+    assert!(told.contains("nothing was held against 198.51.100.1"), "{told}");
+    for wrong in [
+        "users unlock",
+        "users unlock bob@example.com",
+        "users unlock --address nowhere",
+    ] {
+        assert!(!gateway.command(wrong).await.0, "{wrong}");
+    }
 }
