@@ -31,7 +31,7 @@ pub struct Throttle(Arc<Memory>);
 struct Memory {
     /// The hashes that run or wait, by address.
     hashing: Tally,
-    /// How many rows the table of attempts had when it was last looked at.
+    /// How many rows the table of attempts had when it was last looked at, but for those of known addresses.
     rows: AtomicU64,
     /// Whether that was found to be too many.
     crowded: AtomicBool,
@@ -114,7 +114,7 @@ impl Throttle {
         let settled = match outcome {
             Outcome::Right => {
                 let here = here.map(|id| (id, now + state.config.throttle.known_for));
-                store.attempt_succeeded(taken, here, self.is_crowded(state), now).await
+                store.attempt_succeeded(taken, here, now).await
             }
             Outcome::Wrong => Ok(()),
             Outcome::Unjudged => store.give_back(taken, now).await,

@@ -32,7 +32,7 @@ impl ThrottledMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Logins, sign-ups and refreshes that were told to wait, by what they are counted by";
         registry.register("throttled", help, self.waited.clone());
-        let help = "Rows of the table of attempts, as of the last removal of expired ones";
+        let help = "Rows of the table of attempts but for known addresses, as of the last removal of expired ones";
         registry.register("throttle_rows", help, self.rows.clone());
     }
 }

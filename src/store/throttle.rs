@@ -141,12 +141,11 @@ impl Store {
 
     /// The attempt succeeded. What was taken is given back, no more: whoever guesses can't buy anything by logging in to an
     /// account of their own. The account is known to be used from this address until `until`, where nothing is held against it
-    /// any more. With `crowded`, no new address is remembered.
+    /// any more.
     pub async fn attempt_succeeded(
         &self,
         taken: &Taken,
         address: Option<(CounterId, Timestamp)>,
-        crowded: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if let (true, Some((id, until))) = (taken.known, address) {
@@ -158,7 +157,6 @@ impl Store {
             give_back(connection, taken, now).await?;
             if let Some((id, until)) = address
                 && remember(connection, id, until).await? == 0
-                && !crowded
             {
                 const INSERT: &str =
                     "INSERT INTO throttles (id, strikes, moment, known_until, expires_at) VALUES (?, 0, 0, ?, ?)";
@@ -222,9 +220,10 @@ impl Store {
         Ok(tried)
     }
 
-    /// How many rows there are. Takes a while where there are millions.
+    /// How many rows there are but for those of addresses that accounts are known to be used from: of these, no more come in
+    /// than there are logins that succeed, and each of those makes a session as well. Takes a while where there are millions.
     pub async fn count_throttles(&self) -> Result<u64, StoreError> {
-        const COUNT: &str = "SELECT COUNT(*) AS rows_there FROM throttles";
+        const COUNT: &str = "SELECT COUNT(*) AS rows_there FROM throttles WHERE known_until IS NULL";
         let row = run!(self.reading(), |connection| connection.row(COUNT, values![]).await)?;
         let rows = row.ok_or(StoreError::Corrupt("count"))?.int("rows_there")?;
         u64::try_from(rows).map_err(|_| StoreError::Corrupt("count"))

@@ -98,6 +98,7 @@ pub(super) static KEYS: &[Key] = &[
         "throttle.capacity",
         Integer(16, 100_000_000),
         Value("1000000"),
-        "How many rows the table of attempts may have, about. Newcomers beyond that share what a few of them may.",
+        "How many rows the table of attempts may have, about, without those of known addresses. Newcomers beyond that share what a \
+         few of them may.",
     ),
 ];

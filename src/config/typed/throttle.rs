@@ -26,6 +26,6 @@ pub struct Throttle {
     pub bad_refreshes_per_address: Option<Quota>,
     /// Wrong secrets for one client from one address (default 60 an hour).
     pub bad_secrets_per_client: Option<Quota>,
-    /// How many rows the table of attempts may have, about (default 1,000,000; 16 to 100,000,000).
+    /// How many rows the table of attempts may have, about, without those of known addresses (default 1,000,000; 16 to 100,000,000).
     pub capacity: u64,
 }
