@@ -1,5 +1,7 @@
 //! Login.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -7,6 +9,7 @@ use super::support::{App, PASSWORD, id_of};
 use crate::auth::begin::begin;
 use crate::auth::caller::Client;
 use crate::config::Backend;
+use crate::rules::throttle::Delays;
 use crate::store::{RolesChange, Store, UserChange};
 use crate::token::{MasterKey, load_keys};
 
@@ -83,6 +86,50 @@ async fn every_refused_login_costs_one_bcrypt() {
             "{email} {password:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_login_that_has_to_wait_costs_no_bcrypt_and_gets_the_same_bytes_whoever_it_is_for() {
+    let app = App::start_with(|config| {
+        // Longer than the test takes, so that all waits are the longest.
+        config.throttle.delays = Some(Delays {
+            free: 2,
+            first: Duration::from_hours(10),
+            most: Duration::from_hours(10),
+            forget: Duration::from_hours(20),
+        });
+    })
+    .await;
+    app.add_user("ann@example.com", 4).await;
+    let off = app.add_user("off@example.com", 4).await;
+    app.disable(off).await;
+    let emails = [
+        "ann@example.com",
+        "off@example.com",
+        "nobody@example.com",
+        "no address at all",
+    ];
+    for email in emails {
+        for _ in 0..2 {
+            assert_eq!(app.try_login(email, "wrong").await.status, 401);
+        }
+    }
+    let before = app.state.hasher.rounds_spent();
+    let mut told = Vec::new();
+    for email in emails {
+        for password in [PASSWORD, "wrong", "a\0b"] {
+            let answer = app.try_login(email, password).await;
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (429, "too_many_attempts"),
+                "{email}"
+            );
+            assert!(answer.headers.contains_key("retry-after"));
+            told.push(answer.bytes);
+        }
+    }
+    assert!(told.iter().all(|bytes| *bytes == told[0]));
+    assert_eq!(app.state.hasher.rounds_spent(), before);
 }
 
 #[tokio::test]
