@@ -1,6 +1,7 @@
 //! Where users, sessions, refresh tokens, revocations and sealed keys are kept: SQLite or MySQL/MariaDB, with one behaviour,
-//! and for revocations Redis where it is wanted.
+//! and for revocations Redis where it is wanted. What changes is recorded in the audit trail, with the change itself.
 
+pub mod audit;
 mod batch;
 mod cleanup;
 mod connection;
@@ -38,6 +39,7 @@ pub use session::{NewSession, Session};
 pub use throttle::{AccountDigest, Attempt, Counter, CounterId, Taken, Throttled, Tried};
 pub use user::{NewUser, PasswordChanged, User, UserChange, UserChanged};
 
+use self::audit::{Event, Trail};
 use self::batch::Batches;
 use self::connection::Connector;
 use self::journal::Journal;
@@ -60,6 +62,10 @@ pub struct Store {
     journal: Journal,
     /// Sessions that are about to end.
     batches: Arc<Batches>,
+    /// How events are told of, and those that wait to be written.
+    trail: Arc<Trail>,
+    /// What the next change is recorded as.
+    event: Option<Arc<Event>>,
     /// How long a connection may take to be had.
     patience: Duration,
     query_timeout: Duration,
@@ -103,6 +109,8 @@ impl Store {
             readers,
             journal,
             batches: Arc::default(),
+            trail: Arc::default(),
+            event: None,
             patience,
             query_timeout,
         };
@@ -132,6 +140,7 @@ impl Store {
     /// Waits for the calls under way, up to the connect timeout, and closes all connections. Calls that come later fail.
     pub async fn close(&self) {
         self.batches.settle(self.patience).await;
+        self.trail.settle(self.patience).await;
         // The writer last: the last connection to an SQLite file writes its log back.
         self.readers.close().await;
         self.writers.close().await;

@@ -5,6 +5,7 @@
 //! reference in the README all come from this table.
 
 mod acme;
+mod audit;
 mod edges;
 mod gateway;
 mod http2;
@@ -77,7 +78,8 @@ pub(super) enum Default {
 
 /// Every key, in the order of the reference.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    let state = state::KEYS.iter().chain(throttle::KEYS).chain(issuers::KEYS);
+    let state = state::KEYS.iter().chain(throttle::KEYS);
+    let state = state.chain(audit::KEYS).chain(issuers::KEYS);
     let traffic = upstreams::KEYS
         .iter()
         .chain(resilience::KEYS)

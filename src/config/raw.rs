@@ -2,6 +2,7 @@
 //! but nothing yet held against anything else. An `Option` is a key whose default depends on others, or that has none.
 
 mod acme;
+mod audit;
 mod edge;
 mod http2;
 mod limits;
@@ -21,6 +22,7 @@ use super::units;
 use crate::secret::Secret;
 
 pub(super) use acme::Acme;
+pub(super) use audit::Audit;
 pub(super) use edge::{AuthCors, Cors, HeaderOperations, Maintenance, Redirect};
 pub(super) use http2::Http2;
 pub(super) use limits::{Limit, Limiter};
@@ -38,6 +40,7 @@ pub(super) struct Config {
     pub(super) admin: Admin,
     pub(super) store: Store,
     pub(super) keys: Keys,
+    pub(super) audit: Audit,
     pub(super) tokens: Tokens,
     pub(super) revocation: Revocation,
     pub(super) passwords: Passwords,

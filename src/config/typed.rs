@@ -2,6 +2,7 @@
 
 mod acme;
 mod algorithm;
+mod audit;
 mod client;
 mod edge;
 mod http2;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use acme::{Acme, AcmeChallenge};
+pub use audit::Audit;
 pub use edge::{Edge, Maintenance, UpstreamHost};
 pub use http2::Http2;
 pub use limits::{Limit, LimitBy, Limiter};
@@ -51,6 +53,8 @@ pub struct Config {
     pub store: Store,
     /// How signing keys are sealed.
     pub keys: Keys,
+    /// What is recorded of what happens to accounts, sessions and keys.
+    pub audit: Audit,
     /// What tokens say and how long they live.
     pub tokens: Tokens,
     /// How revocations spread.

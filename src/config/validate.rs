@@ -68,6 +68,7 @@ pub(super) fn config(raw: &raw::Config, check: &mut Check<'_>) -> Option<typed::
         admin: admin?,
         store: store?,
         keys: keys?,
+        audit: auth::audit(&raw.audit),
         tokens: tokens?,
         revocation: revocation?,
         passwords: auth::passwords(&raw.passwords),

@@ -96,7 +96,7 @@ impl Store {
     async fn end_batch(&self, batch: Vec<Waiting>, locked: Locked) {
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
-            let endings: Vec<Ending> = batch.iter().map(|waiting| waiting.ending).collect();
+            let endings: Vec<Ending> = batch.iter().map(|waiting| waiting.ending.clone()).collect();
             match self.end_all(&endings, locked).await {
                 Ok(outcomes) => {
                     for (waiting, outcome) in batch.into_iter().zip(outcomes) {
@@ -126,7 +126,12 @@ impl Store {
 
     fn answer(&self, waiting: Waiting, outcome: Outcome) {
         let ended = match outcome {
-            Outcome::Ended(revocation) => Some(revocation),
+            Outcome::Ended(revocation) => {
+                if let Some(event) = &waiting.ending.event {
+                    self.tell(event);
+                }
+                Some(revocation)
+            }
             Outcome::NotLive => None,
             Outcome::Locked => return self.end_apart(waiting),
         };

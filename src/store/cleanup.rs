@@ -21,6 +21,8 @@ pub struct Removed {
     pub sessions: u64,
     /// Attempts that are long enough ago.
     pub throttles: u64,
+    /// Audit events that are older than the configuration wants.
+    pub audit_events: u64,
 }
 
 /// Replicas' clocks differ: a revocation is kept a little longer than needed.
@@ -33,6 +35,7 @@ impl Store {
     /// do so at once.
     pub async fn cleanup(&self, now: Timestamp, batch: u32) -> Result<Removed, StoreError> {
         const REVOCATIONS: Sql = delete_some!("blocked_tokens", "seq", "expires_at <= ?", "expires_at");
+        const AUDIT_EVENTS: Sql = delete_some!("audit_events", "seq", "at <= ?", "at");
         // One query each, so that each has its index.
         const ENDED: &str = "SELECT id FROM sessions WHERE ended_at <= ? LIMIT ?";
         const EXPIRED: &str = "SELECT id FROM sessions WHERE expires_at <= ? LIMIT ?";
@@ -52,6 +55,8 @@ impl Store {
                 }
             }
         }
+        let before = now - self.audit_retention();
+        removed.audit_events = self.delete_all(AUDIT_EVENTS, before, batch).await?;
         Ok(removed)
     }
 

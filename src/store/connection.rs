@@ -69,6 +69,28 @@ impl Connection {
         }))
     }
 
+    /// All rows of a query that is put together for the occasion: its text holds no value.
+    pub(super) async fn rows_once(&mut self, text: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Failure> {
+        macro_rules! query {
+            ($database:ty) => {
+                bind!(
+                    sqlx::query::<$database>(sqlx::AssertSqlSafe(text.to_owned())).persistent(false),
+                    values
+                )
+            };
+        }
+        Ok(match self {
+            Self::MySql(raw) => {
+                let rows = query!(sqlx::MySql).fetch_all(&mut **raw).await?;
+                rows.into_iter().map(Row::MySql).collect()
+            }
+            Self::Sqlite(raw) => {
+                let rows = query!(sqlx::Sqlite).fetch_all(&mut **raw).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+        })
+    }
+
     /// The one row of a query, if any.
     pub(super) async fn row(&mut self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<Option<Row>, Failure> {
         Ok(on!(self, sql, values, |query, raw, row| query

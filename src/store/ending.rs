@@ -1,8 +1,9 @@
 //! The transaction that ends sessions, one or many, and says of each whether it was live and its user's.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use super::audit::{self, Event};
 use super::connection::Connection;
 use super::error::Failure;
 use super::journal::Journal;
@@ -16,12 +17,14 @@ use crate::time::Timestamp;
 pub(super) const MANY: usize = 256;
 
 /// A session to end.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Ending {
     pub(super) user: UserId,
     pub(super) session: SessionId,
     pub(super) revoke_until: Timestamp,
     pub(super) now: Timestamp,
+    /// What it is recorded as.
+    pub(super) event: Option<Arc<Event>>,
 }
 
 /// What became of it.
@@ -104,7 +107,8 @@ impl Store {
             connection,
             &self.journal,
             endings,
-            locked
+            locked,
+            self.stores_events()
         )
         .await)
     }
@@ -115,6 +119,7 @@ async fn end_all(
     journal: &Journal,
     endings: &[Ending],
     locked: Locked,
+    stores_events: bool,
 ) -> Result<Vec<Outcome>, Failure> {
     let mut asked: Vec<SessionId> = endings.iter().map(|ending| ending.session).collect();
     // All who lock many do so in one order.
@@ -140,7 +145,7 @@ async fn end_all(
         None if held.contains_key(&ending.session) => Outcome::Locked,
         Some(_) | None => Outcome::NotLive,
     };
-    let outcomes = endings.iter().map(&mut outcome).collect();
+    let outcomes: Vec<Outcome> = endings.iter().map(&mut outcome).collect();
     let (ids, revocations): (Vec<SessionId>, Vec<Revocation>) = revocations.into_iter().unzip();
     if let Some(now) = endings.iter().map(|ending| ending.now).max()
         && !ids.is_empty()
@@ -149,6 +154,12 @@ async fn end_all(
         let values = statements.list(Some(now.into()), &ids);
         connection.execute(statements.end.as_str(), &values).await?;
         journal.write(connection, &revocations, now).await?;
+        if stores_events {
+            let ended = endings.iter().zip(&outcomes);
+            let ended = ended.filter(|(_, outcome)| matches!(outcome, Outcome::Ended(_)));
+            let events: Vec<&Event> = ended.filter_map(|(ending, _)| ending.event.as_deref()).collect();
+            audit::insert(connection, &events).await?;
+        }
     }
     Ok(outcomes)
 }

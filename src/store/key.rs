@@ -1,5 +1,6 @@
 //! Signing keys, sealed: this room never sees a private key in the clear.
 
+use super::audit::{Detail, Event, recorded};
 use super::connection::Connection;
 use super::error::Failure;
 use super::sql::{Row, values};
@@ -74,6 +75,22 @@ pub struct KeyChange {
     pub revocations: Vec<Revocation>,
 }
 
+impl KeyChange {
+    /// What there is to say of it.
+    fn tell(&self, event: Event) -> Event {
+        let made: Vec<KeyId> = self.insert.iter().map(|key| key.kid.clone()).collect();
+        let deleted = self.update.iter().filter(|key| key.deleted_at.is_some());
+        let deleted: Vec<KeyId> = deleted.map(|key| key.kid.clone()).collect();
+        [
+            (!made.is_empty()).then_some(Detail::KeysMade(made)),
+            (!deleted.is_empty()).then_some(Detail::KeysDeleted(deleted)),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(event, Event::with)
+    }
+}
+
 impl Store {
     /// Writes a key. One with the same `kid` is an error.
     pub async fn insert_key(&self, key: &StoredKey) -> Result<(), StoreError> {
@@ -105,7 +122,7 @@ impl Store {
         const TAKE_TURN: &str = "UPDATE turns SET taken = taken + 1 WHERE name = 'first_key'";
         const UPDATE: &str = "UPDATE signing_keys SET private_sealed = ?, not_before = ?, retires_at = ?, deleted_at = ? \
                               WHERE kid = ?";
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             // Whoever comes second waits here (Galera: fails at COMMIT, and tries again), and then finds what the first did.
             connection.execute(TAKE_TURN, values![]).await?;
             let keys = connection.rows(SELECT, values![]).await?;
@@ -121,6 +138,9 @@ impl Store {
                 connection.execute(UPDATE, row).await?;
             }
             self.journal.write(connection, &change.revocations, now).await?;
+            if change != KeyChange::default() {
+                entry.write(connection, |event| change.tell(event)).await?;
+            }
             Ok(answer)
         });
         Ok(done?)

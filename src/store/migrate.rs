@@ -87,7 +87,11 @@ macro_rules! migration {
 }
 
 /// By ascending version.
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_initial"), migration!(2, "0002_throttle")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_initial"),
+    migration!(2, "0002_throttle"),
+    migration!(3, "0003_audit"),
+];
 
 const CREATE_RECORD: Sql = Sql {
     mysql: "CREATE TABLE IF NOT EXISTS doorward_migrations (version BIGINT NOT NULL PRIMARY KEY, \
@@ -355,6 +359,7 @@ mod tests {
             "signing_keys",
             "turns",
             "throttles",
+            "audit_events",
         ];
         assert_eq!(made, all);
         for migration in MIGRATIONS {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::audit::recorded;
 use super::connection::Connection;
 use super::error::Failure;
 use super::journal::Journal;
@@ -189,8 +190,9 @@ impl SessionsOf {
 impl Store {
     /// Writes revocations, all or none.
     pub async fn block(&self, revocations: &[Revocation], now: Timestamp) -> Result<(), StoreError> {
-        let done = run!(self.transaction(), |connection| {
-            self.journal.write(connection, revocations, now).await
+        let done = recorded!(self, |connection, entry| {
+            self.journal.write(connection, revocations, now).await?;
+            entry.write(connection, |event| event).await
         });
         Ok(done?)
     }

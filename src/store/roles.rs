@@ -1,8 +1,8 @@
 //! A user's roles: how they are kept, and how they change.
 
+use super::audit::{Detail, Event, recorded};
 use super::revocation::sessions_of;
 use super::sql::values;
-use super::work::run;
 use super::{Revocation, Store, StoreError, User};
 use crate::id::{Role, UserId};
 use crate::time::Timestamp;
@@ -71,7 +71,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<RolesChanged>, StoreError> {
         const UPDATE: &str = "UPDATE users SET roles = ?, updated_at = ? WHERE id = ?";
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             let Some(user) = User::lock(connection, id).await? else {
                 return Ok(None);
             };
@@ -83,6 +83,12 @@ impl Store {
             connection.execute(UPDATE, values![text.as_str(), now, &id]).await?;
             let sessions = sessions_of(id, None, revoke_until, now);
             let revoked = Some(sessions.revoke_so_far(connection, &self.journal).await?);
+            let (before, after) = (user.roles, roles.clone());
+            let told = |event: Event| {
+                let event = event.about(id).with(Detail::FormerRoles(before));
+                event.with(Detail::Roles(after))
+            };
+            entry.write(connection, told).await?;
             Ok(Some(RolesChanged { roles, revoked }))
         });
         Ok(done?)

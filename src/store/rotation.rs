@@ -4,13 +4,13 @@
 //! Whoever asks last gets the pair that counts, and the successor that nobody used dies. Any other second use, that of a
 //! dead one included, means that two hold the session, and ends it: a thief and an owner can't both go on.
 
+use super::audit::{Entry, Event, recorded};
 use super::connection::Connection;
 use super::error::Failure;
 use super::journal::Journal;
 use super::revocation::AFTERLIFE;
 use super::session::insert_refresh_token;
 use super::sql::{Sql, locking, values};
-use super::work::run;
 use super::{Revocation, Session, Store, StoreError, User};
 use crate::id::{SessionId, UserId};
 use crate::time::Timestamp;
@@ -59,16 +59,22 @@ pub enum Refreshed {
 impl Store {
     /// Uses a refresh token up. However many present one token at once, one successor counts in the end.
     pub async fn rotate_refresh_token(&self, rotation: &Rotation) -> Result<Refreshed, StoreError> {
-        Ok(run!(self.transaction(), |connection| rotate(
+        Ok(recorded!(self, |connection, entry| rotate(
             connection,
             &self.journal,
-            rotation
+            rotation,
+            &mut entry
         )
         .await)?)
     }
 }
 
-async fn rotate(connection: &mut Connection, journal: &Journal, rotation: &Rotation) -> Result<Refreshed, Failure> {
+async fn rotate(
+    connection: &mut Connection,
+    journal: &Journal,
+    rotation: &Rotation,
+    entry: &mut Entry,
+) -> Result<Refreshed, Failure> {
     const FIND: &str = "SELECT sessions.id, sessions.user_id FROM refresh_tokens \
                         JOIN sessions ON sessions.id = refresh_tokens.session_id WHERE refresh_tokens.hash = ?";
     // The last generation is the one by which a whole session is refused.
@@ -93,7 +99,15 @@ async fn rotate(connection: &mut Connection, journal: &Journal, rotation: &Rotat
     let again = match use_up(connection, rotation).await? {
         Use::First => false,
         Use::Again => true,
-        Use::Replay => return replayed(connection, journal, rotation, id, user.id).await,
+        Use::Replay => {
+            let done = replayed(connection, journal, rotation, id, user.id).await?;
+            // Where the session had ended before, nothing happens any more.
+            if matches!(done, Refreshed::Replayed { .. }) {
+                let told = |event: Event| event.about(user.id).of(id);
+                entry.write(connection, told).await?;
+            }
+            return Ok(done);
+        }
         Use::Late => return Ok(Refreshed::Refused),
     };
     if connection.execute(ADVANCE, values![now, &id, now]).await? == 0 {

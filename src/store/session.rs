@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::audit::{Detail, Event, recorded};
 use super::connection::Connection;
 use super::ending::Ending;
 use super::error::Failure;
@@ -123,7 +124,7 @@ impl Store {
             .user_agent
             .as_ref()
             .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect());
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             let user = User::lock(connection, session.user).await?.filter(|user| {
                 user.disabled_at.is_none() && user.password_hash.expose() == session.password_hash.expose()
             });
@@ -141,6 +142,8 @@ impl Store {
             connection.execute(INSERT, row).await?;
             let expires_at = session.refresh_expires_at.min(ends);
             insert_refresh_token(connection, &session.refresh_hash, session.id, expires_at).await?;
+            let begun = |event: Event| event.about(session.user).of(session.id);
+            entry.write(connection, begun).await?;
             Ok(Some(user))
         });
         Ok(done?)
@@ -174,6 +177,7 @@ impl Store {
             session,
             revoke_until,
             now,
+            event: self.event.clone(),
         };
         self.end_with_others(ending).await
     }
@@ -186,16 +190,17 @@ impl Store {
         revoke_until: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Revocation>, StoreError> {
-        let done = run!(
-            self.transaction(),
-            |connection| match User::lock(connection, user).await? {
-                Some(_) =>
-                    sessions_of(user, except, revoke_until, now)
-                        .end(connection, &self.journal)
-                        .await,
-                None => Ok(Vec::new()),
+        let done = recorded!(self, |connection, entry| {
+            if User::lock(connection, user).await?.is_none() {
+                return Ok(Vec::new());
             }
-        );
+            let sessions = sessions_of(user, except, revoke_until, now);
+            let ended = sessions.end(connection, &self.journal).await?;
+            let number = ended.len();
+            let told = |event: Event| event.about(user).with(Detail::SessionsEnded(number));
+            entry.write(connection, told).await?;
+            Ok(ended)
+        });
         Ok(done?)
     }
 }

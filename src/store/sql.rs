@@ -83,7 +83,7 @@ pub(super) use {delete_some, locking, values};
 pub(super) enum Value<'a> {
     Int(Option<i64>),
     Text(Option<&'a str>),
-    Bytes(&'a [u8]),
+    Bytes(Option<&'a [u8]>),
 }
 
 impl From<i64> for Value<'_> {
@@ -124,25 +124,37 @@ impl<'a> From<Option<&'a str>> for Value<'a> {
 
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self::Bytes(bytes)
+        Self::Bytes(Some(bytes))
+    }
+}
+
+impl<'a> From<Option<&'a UserId>> for Value<'a> {
+    fn from(id: Option<&'a UserId>) -> Self {
+        Self::Bytes(id.map(|id| id.as_bytes().as_slice()))
+    }
+}
+
+impl<'a> From<Option<&'a SessionId>> for Value<'a> {
+    fn from(id: Option<&'a SessionId>) -> Self {
+        Self::Bytes(id.map(|id| id.as_bytes().as_slice()))
     }
 }
 
 impl<'a> From<&'a UserId> for Value<'a> {
     fn from(id: &'a UserId) -> Self {
-        Self::Bytes(id.as_bytes())
+        Self::Bytes(Some(id.as_bytes()))
     }
 }
 
 impl<'a> From<&'a SessionId> for Value<'a> {
     fn from(id: &'a SessionId) -> Self {
-        Self::Bytes(id.as_bytes())
+        Self::Bytes(Some(id.as_bytes()))
     }
 }
 
 impl<'a> From<&'a TokenId> for Value<'a> {
     fn from(id: &'a TokenId) -> Self {
-        Self::Bytes(id.as_bytes())
+        Self::Bytes(Some(id.as_bytes()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Users.
 
+use super::audit::{Detail, Event, recorded};
 use super::connection::Connection;
 use super::error::Failure;
 use super::revocation::sessions_of;
@@ -110,6 +111,12 @@ impl User {
     }
 }
 
+/// What is said of a change that ended a user's sessions.
+fn ending(user: UserId, ended: &[Revocation]) -> impl FnOnce(Event) -> Event {
+    let ended = Detail::SessionsEnded(ended.len());
+    move |event| event.about(user).with(ended)
+}
+
 impl Store {
     /// Writes a new user. Of several with one address, one wins and the others get [`WriteUserError::EmailTaken`].
     pub async fn create_user(&self, user: &NewUser) -> Result<User, WriteUserError> {
@@ -121,9 +128,14 @@ impl Store {
             user.password_hash.expose().as_str(),
         );
         let roles = write_roles(&user.roles);
-        run!(self.transaction(), |connection| {
+        recorded!(self, |connection, entry| {
             let row = values![&user.id, email, name, hash, roles.as_str(), user.now, user.now];
-            connection.execute(INSERT, row).await
+            connection.execute(INSERT, row).await?;
+            let made = |event: Event| match user.roles.as_slice() {
+                [] => event.about(user.id),
+                roles => event.about(user.id).with(Detail::Roles(roles.to_vec())),
+            };
+            entry.write(connection, made).await
         })?;
         Ok(User {
             id: user.id,
@@ -176,7 +188,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<UserChanged>, WriteUserError> {
         const UPDATE: &str = "UPDATE users SET email = ?, name = ?, updated_at = ? WHERE id = ?";
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             let Some(mut user) = User::lock(connection, id).await? else {
                 return Ok(None);
             };
@@ -191,11 +203,23 @@ impl Store {
                 let revoked = Vec::new();
                 return Ok(Some(UserChanged { user, revoked }));
             }
-            (user.email, user.name, user.updated_at) = (email, name, now);
+            let fields = [("email", email != user.email), ("name", name != user.name)];
+            let fields = fields
+                .into_iter()
+                .filter_map(|(field, changed)| changed.then_some(field));
+            let fields: Vec<&'static str> = fields.collect();
+            let former = std::mem::replace(&mut user.email, email);
+            (user.name, user.updated_at) = (name, now);
             let row = values![user.email.as_str(), user.name.as_str(), now, &id];
             connection.execute(UPDATE, row).await?;
             let sessions = sessions_of(id, None, revoke_until, now);
             let revoked = sessions.revoke_so_far(connection, &self.journal).await?;
+            let moved = fields.contains(&"email").then_some(Detail::FormerEmail(former));
+            let told = |event: Event| {
+                let event = event.about(id).with(Detail::Fields(fields));
+                moved.into_iter().fold(event, Event::with)
+            };
+            entry.write(connection, told).await?;
             Ok(Some(UserChanged { user, revoked }))
         });
         Ok(done?)
@@ -230,7 +254,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<PasswordChanged, StoreError> {
         const UPDATE: &str = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?";
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             let Some(user) = User::lock(connection, id).await? else {
                 return Ok(PasswordChanged::NoUser);
             };
@@ -244,6 +268,7 @@ impl Store {
             let ended = sessions_of(id, keep, revoke_until, now)
                 .end(connection, &self.journal)
                 .await?;
+            entry.write(connection, ending(id, &ended)).await?;
             Ok(PasswordChanged::Done(ended))
         });
         Ok(done?)
@@ -258,16 +283,15 @@ impl Store {
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         // One who is disabled already stays so since then.
         const UPDATE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, ?), updated_at = ? WHERE id = ?";
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             if User::lock(connection, id).await?.is_none() {
                 return Ok(None);
             }
             connection.execute(UPDATE, values![now, now, &id]).await?;
-            Ok(Some(
-                sessions_of(id, None, revoke_until, now)
-                    .end(connection, &self.journal)
-                    .await?,
-            ))
+            let sessions = sessions_of(id, None, revoke_until, now);
+            let ended = sessions.end(connection, &self.journal).await?;
+            entry.write(connection, ending(id, &ended)).await?;
+            Ok(Some(ended))
         });
         Ok(done?)
     }
@@ -275,10 +299,14 @@ impl Store {
     /// Lets a disabled user log in again. `false`: no such user.
     pub async fn enable_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
         const UPDATE: &str = "UPDATE users SET disabled_at = NULL, updated_at = ? WHERE id = ?";
-        Ok(run!(self.transaction(), |connection| connection
-            .execute(UPDATE, values![now, &id])
-            .await)?
-            == 1)
+        let done = recorded!(self, |connection, entry| {
+            let found = connection.execute(UPDATE, values![now, &id]).await? == 1;
+            if found {
+                entry.write(connection, |event| event.about(id)).await?;
+            }
+            Ok(found)
+        });
+        Ok(done?)
     }
 
     /// Deletes a user with all sessions and refresh tokens; the revocations of those sessions stay. `None`: no such user, or
@@ -290,7 +318,7 @@ impl Store {
         revoke_until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             if User::lock(connection, id).await?.is_none() || is_over(connection, &self.journal, by).await? {
                 return Ok(None);
             }
@@ -301,6 +329,7 @@ impl Store {
             connection
                 .execute("DELETE FROM users WHERE id = ?", values![&id])
                 .await?;
+            entry.write(connection, ending(id, &revocations)).await?;
             Ok(Some(revocations))
         });
         Ok(done?)

@@ -1,5 +1,6 @@
 //! What the store promises, on SQLite and on MariaDB: every behaviour is one function that runs on both.
 
+mod audit;
 mod cleanup;
 mod endings;
 mod failures;
@@ -116,6 +117,17 @@ impl Db {
     /// Another store on the same database, as another replica has.
     async fn replica(&self) -> Store {
         Store::connect(&self.config).await.unwrap()
+    }
+
+    /// Runs a statement on SQLite that the store would not, and that may fail.
+    async fn try_run(&self, sql: &'static str) -> Result<(), String> {
+        let options = SqliteConnectOptions::new()
+            .filename(self.sqlite_file())
+            .disable_statement_logging();
+        let mut connection = options.connect().await.unwrap();
+        let done = sqlx::raw_sql(sql).execute(&mut connection).await;
+        connection.close().await.unwrap();
+        done.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Runs statements that the store would not.

@@ -1,4 +1,4 @@
-//! `[passwords]`, `[auth]`, `[identity]` and `[log]`.
+//! `[audit]`, `[passwords]`, `[auth]`, `[identity]` and `[log]`.
 
 use super::{Check, cores, limits, paths};
 use crate::config::{raw, typed};
@@ -13,6 +13,14 @@ pub(super) fn passwords(raw: &raw::Passwords) -> typed::Passwords {
         concurrency,
         queue: raw.queue,
         queue_per_address: raw.queue_per_address.unwrap_or(half.max(1)),
+    }
+}
+
+pub(super) fn audit(raw: &raw::Audit) -> typed::Audit {
+    typed::Audit {
+        store: raw.store,
+        log: raw.log,
+        retention: raw.retention,
     }
 }
 

@@ -238,6 +238,14 @@ pub(super) const ROWS: &[Row] = &[
         &["\"all\"", "[]", "[\"introspect\", \"introspect\"]", "1", "[1]"],
     ),
     row("identity.assertion", "true", "assertion: true", BOOL),
+    row("audit.store", "false", "audit: Audit { store: false", BOOL),
+    row("audit.log", "false", "log: false, retention", BOOL),
+    row(
+        "audit.retention",
+        "\"30d\"",
+        "retention: 2592000s",
+        &["\"23h\"", "\"36501d\"", "30", "\"off\""],
+    ),
     row("log.format", "\"json\"", "format: Json", WORD),
     row(
         "log.filter",

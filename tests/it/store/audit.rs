@@ -1,0 +1,449 @@
+//! The audit trail: what is recorded with a change is there exactly when the change is, and stays.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use doorward::config::Audit;
+use doorward::id::UserId;
+use doorward::store::audit::{Actor, Detail, Event, EventKind, Filter, Order, Reason, Recorded};
+use doorward::store::{PasswordChanged, Refreshed, Store, UserChange};
+use doorward::time::Timestamp;
+use serde_json::json;
+
+use super::{Db, NOW, later, new_session, new_user, on_both, only, rotation};
+use crate::support::mariadb::{Database, Server};
+use crate::support::{DEADLINE, eventually, when};
+
+on_both!(
+    a_change_and_its_event_are_there_together_or_not_at_all,
+    endings_that_share_a_transaction_are_recorded_one_by_one,
+    what_changes_nothing_records_nothing,
+    an_event_says_who_whom_when_and_whence,
+    a_query_takes_every_filter_and_pages_without_gap_or_repetition,
+    events_of_no_change_are_written_behind_and_all_of_them_by_the_end,
+    a_flood_is_bounded_and_what_is_left_out_is_counted,
+    only_old_events_are_removed,
+    what_is_switched_off_records_nothing_and_goes_on,
+);
+
+/// Everything, the oldest first.
+fn all() -> Filter {
+    Filter {
+        user: None,
+        kinds: Vec::new(),
+        since: None,
+        until: None,
+        network: None,
+        request_id: None,
+        after: None,
+        order: Order::OldestFirst,
+        limit: 100_000,
+    }
+}
+
+async fn kinds(store: &Store) -> Vec<String> {
+    let events = store.audit_events(&all()).await.unwrap();
+    events.into_iter().map(|event| event.kind).collect()
+}
+
+/// Records what comes next as this, done by a user.
+fn recording(store: &Store, kind: EventKind) -> Store {
+    store.recording(Event::new(kind, Actor::User, NOW))
+}
+
+async fn a_change_and_its_event_are_there_together_or_not_at_all(db: &Db) {
+    let store = &db.store;
+    recording(store, EventKind::Signup)
+        .create_user(&new_user("ann"))
+        .await
+        .unwrap();
+    let taken = recording(store, EventKind::Signup).create_user(&new_user("ann")).await;
+    assert!(taken.is_err());
+    assert_eq!(kinds(store).await, ["signup"]);
+
+    // A change whose event can't be written is none.
+    db.run("ALTER TABLE audit_events RENAME TO hidden").await;
+    let refused = recording(store, EventKind::Signup).create_user(&new_user("bob")).await;
+    assert!(refused.is_err());
+    assert_eq!(store.list_users(None, 10).await.unwrap().len(), 1);
+    db.run("ALTER TABLE hidden RENAME TO audit_events").await;
+    recording(store, EventKind::Signup)
+        .create_user(&new_user("bob"))
+        .await
+        .unwrap();
+    assert_eq!(kinds(store).await, ["signup", "signup"]);
+
+    // Each call is dropped a little later than the one before, up to after its end.
+    for n in 0..60_u8 {
+        let (store, user) = (recording(store, EventKind::Signup), new_user(&format!("user{n}")));
+        let call = store.create_user(&user);
+        drop(tokio::time::timeout(Duration::from_micros(u64::from(n) * 100), call).await);
+    }
+    // Behind whatever was dropped while it was committed.
+    eventually(DEADLINE, "as many events as users", || async {
+        when(kinds(store).await.len() == store.list_users(None, 100).await.unwrap().len())
+    })
+    .await;
+}
+
+async fn endings_that_share_a_transaction_are_recorded_one_by_one(db: &Db) {
+    let ann = db.user("ann").await;
+    let mut sessions = Vec::new();
+    for token in 0..40 {
+        sessions.push(db.session(&ann, token).await);
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for session in sessions.iter().chain(&sessions).copied() {
+        let store = db.store.clone();
+        let user = ann.id;
+        tasks.spawn(async move {
+            let event = Event::new(EventKind::Logout, Actor::User, NOW).about(user).of(session);
+            let ended = store.recording(event).end_session(user, session, later(900), NOW).await;
+            ended.unwrap().is_some()
+        });
+    }
+    let ended = tasks.join_all().await;
+    assert_eq!(ended.into_iter().filter(|ended| *ended).count(), 40);
+    let events = db.store.audit_events(&all()).await.unwrap();
+    let mut recorded: Vec<_> = events.iter().map(|event| event.session.unwrap()).collect();
+    recorded.sort_unstable();
+    sessions.sort_unstable();
+    assert_eq!(recorded, sessions, "each once");
+}
+
+async fn what_changes_nothing_records_nothing(db: &Db) {
+    let ann = db.user("ann").await;
+    let session = db.session(&ann, 1).await;
+    let nobody = UserId::generate(NOW);
+    let store = |kind| recording(&db.store, kind);
+    let until = later(900);
+    let same = UserChange {
+        name: Some(ann.name.clone()),
+        ..UserChange::default()
+    };
+    let updated = store(EventKind::UserChanged)
+        .update_user(ann.id, None, &same, until, NOW)
+        .await;
+    assert!(updated.unwrap().unwrap().revoked.is_empty());
+    store(EventKind::RolesChanged)
+        .change_roles(ann.id, &only(&[]), until, NOW)
+        .await
+        .unwrap();
+    let change = store(EventKind::PasswordChanged);
+    let changed = change
+        .change_password(ann.id, Some("other"), "new", None, until, NOW)
+        .await;
+    assert_eq!(changed.unwrap(), PasswordChanged::HashReplaced);
+    let deleted = store(EventKind::UserDeleted)
+        .delete_user(nobody, None, until, NOW)
+        .await;
+    assert!(deleted.unwrap().is_none());
+    assert!(!store(EventKind::UserEnabled).enable_user(nobody, NOW).await.unwrap());
+    let ended = store(EventKind::SessionEnded)
+        .end_session(nobody, session, until, NOW)
+        .await;
+    assert!(ended.unwrap().is_none());
+    let mut refused = new_session(&ann, 2);
+    refused.password_hash = doorward::secret::Secret::new("replaced".to_owned());
+    assert!(store(EventKind::Login).start_session(&refused).await.unwrap().is_none());
+    let replay = store(EventKind::RefreshReplayed);
+    for (presented, successor) in [(1, 2), (2, 3)] {
+        let done = replay
+            .rotate_refresh_token(&rotation(presented, successor, NOW))
+            .await
+            .unwrap();
+        assert!(matches!(done, Refreshed::Rotated { .. }), "{done:?}");
+    }
+    assert!(kinds(&db.store).await.is_empty());
+    let done = replay.rotate_refresh_token(&rotation(1, 4, NOW)).await.unwrap();
+    assert!(matches!(done, Refreshed::Replayed { .. }), "{done:?}");
+    replay.rotate_refresh_token(&rotation(1, 5, NOW)).await.unwrap();
+    let events = db.store.audit_events(&all()).await.unwrap();
+    let [event] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((event.user, event.session), (Some(ann.id), Some(session)));
+}
+
+async fn an_event_says_who_whom_when_and_whence(db: &Db) {
+    let ann = db.user("ann").await;
+    let change = UserChange {
+        email: Some("ann@example.org".parse().unwrap()),
+        ..UserChange::default()
+    };
+    for (address, actor) in [
+        ("192.0.2.7", Actor::User),
+        ("2001:db8::7", Actor::Client("reports".to_owned())),
+    ] {
+        let event = Event {
+            address: Some(address.parse().unwrap()),
+            request_id: Some(format!("request-{address}")),
+            ..Event::new(EventKind::UserChanged, actor, later(5))
+        };
+        let change = UserChange {
+            name: Some(format!("Ann {address}").parse().unwrap()),
+            ..change.clone()
+        };
+        let store = db.store.recording(event);
+        store
+            .update_user(ann.id, None, &change, later(900), NOW)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let events = db.store.audit_events(&all()).await.unwrap();
+    let [first, second] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    let expected = Recorded {
+        seq: first.seq,
+        at: later(5),
+        kind: "user_changed".to_owned(),
+        outcome: Some(EventKind::UserChanged.outcome()),
+        user: Some(ann.id),
+        session: None,
+        actor: "user".to_owned(),
+        actor_name: None,
+        address: Some(IpAddr::from([192, 0, 2, 7])),
+        request_id: Some("request-192.0.2.7".to_owned()),
+        details: json!({"fields": ["email", "name"], "former_email": "ann@example.com"})
+            .as_object()
+            .unwrap()
+            .clone(),
+    };
+    assert_eq!(*first, expected);
+    assert_eq!(second.address, Some("2001:db8::7".parse().unwrap()));
+    assert_eq!(
+        (second.actor.as_str(), second.actor_name.as_deref()),
+        ("client", Some("reports"))
+    );
+    assert_eq!(json!(second.details), json!({"fields": ["name"]}));
+}
+
+/// Notes 30 events of three users, three kinds and three addresses, one a second, and waits until they are there.
+async fn thirty(store: &Store) -> Vec<UserId> {
+    let users: Vec<UserId> = (0..3).map(|_| UserId::generate(NOW)).collect();
+    let kinds = [
+        EventKind::LoginFailed,
+        EventKind::LoginThrottled,
+        EventKind::PasswordChangeFailed,
+    ];
+    let addresses = ["192.0.2.1", "192.0.2.200", "2001:db8::1"];
+    for n in 0..30_usize {
+        let event = Event {
+            user: Some(users[n % 3]),
+            address: Some(addresses[n / 3 % 3].parse().unwrap()),
+            request_id: Some(format!("request-{n}")),
+            ..Event::new(kinds[n / 10], Actor::Anonymous, later(n as u64))
+        };
+        store.note(event.with(Detail::Reason(Reason::WrongPassword)));
+    }
+    eventually(DEADLINE, "all are written", || async {
+        when(self::kinds(store).await.len() == 30)
+    })
+    .await;
+    users
+}
+
+async fn a_query_takes_every_filter_and_pages_without_gap_or_repetition(db: &Db) {
+    let store = &db.store;
+    let users = thirty(store).await;
+    let found = async |filter: Filter| {
+        let events = store.audit_events(&filter).await.unwrap();
+        events
+            .iter()
+            .map(|event| event.at.since(NOW).as_secs())
+            .collect::<Vec<_>>()
+    };
+    let every: Vec<u64> = (0..30).collect();
+    assert_eq!(found(all()).await, every);
+    let of = |wanted: &dyn Fn(u64) -> bool| every.iter().copied().filter(|n| wanted(*n)).collect::<Vec<_>>();
+    let user = Some(users[1]);
+    assert_eq!(found(Filter { user, ..all() }).await, of(&|n| n % 3 == 1));
+    let kinds = vec![EventKind::LoginFailed, EventKind::PasswordChangeFailed];
+    assert_eq!(found(Filter { kinds, ..all() }).await, of(&|n| n / 10 != 1));
+    let (since, until) = (Some(later(7)), Some(later(12)));
+    assert_eq!(
+        found(Filter { since, until, ..all() }).await,
+        of(&|n| (7..12).contains(&n))
+    );
+    for (network, wanted) in [
+        ("192.0.2.1/32", &[0][..]),
+        ("192.0.2.0/25", &[0]),
+        ("192.0.2.0/24", &[0, 1]),
+        ("0.0.0.0/0", &[0, 1]),
+        ("2001:db8::/32", &[2]),
+        ("198.51.100.0/24", &[]),
+    ] {
+        let network = Some(network.parse().unwrap());
+        assert_eq!(
+            found(Filter { network, ..all() }).await,
+            of(&|n| wanted.contains(&(n / 3 % 3))),
+            "{network:?}"
+        );
+    }
+    let request_id = Some("request-17".to_owned());
+    assert_eq!(found(Filter { request_id, ..all() }).await, [17]);
+    let (kinds, network) = (vec![EventKind::LoginFailed], Some("192.0.2.1/32".parse().unwrap()));
+    let both = Filter {
+        user,
+        kinds,
+        network,
+        ..all()
+    };
+    assert_eq!(found(both).await, of(&|n| n % 3 == 1 && n < 10 && n / 3 % 3 == 0));
+
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let page = Filter {
+                user,
+                order,
+                after,
+                limit: 4,
+                ..all()
+            };
+            let page = store.audit_events(&page).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.seq);
+            assert!(page.len() <= 4);
+            pages.extend(page.iter().map(|event| event.at.since(NOW).as_secs()));
+        }
+        if order == Order::NewestFirst {
+            pages.reverse();
+        }
+        assert_eq!(pages, of(&|n| n % 3 == 1), "{order:?}");
+    }
+}
+
+fn failed(second: u64) -> Event {
+    Event::new(EventKind::LoginFailed, Actor::Anonymous, later(second))
+}
+
+async fn events_of_no_change_are_written_behind_and_all_of_them_by_the_end(db: &Db) {
+    let store = db.replica().await;
+    for n in 0..1200 {
+        store.note(failed(n));
+    }
+    store.close().await;
+    assert_eq!(store.audit_dropped(), 0);
+    let events = db.store.audit_events(&all()).await.unwrap();
+    let seconds: Vec<u64> = events.iter().map(|event| event.at.since(NOW).as_secs()).collect();
+    assert_eq!(seconds, (0..1200).collect::<Vec<_>>());
+}
+
+async fn a_flood_is_bounded_and_what_is_left_out_is_counted(db: &Db) {
+    let store = db.replica().await;
+    // In one go: nobody writes meanwhile.
+    for n in 0..20_000 {
+        store.note(failed(n));
+    }
+    store.close().await;
+    let left_out = store.audit_dropped();
+    assert!(left_out > 0);
+    let events = db.store.audit_events(&all()).await.unwrap();
+    let (told, kept): (Vec<&Recorded>, Vec<&Recorded>) = events.iter().partition(|event| event.kind == "not_recorded");
+    let told: u64 = told.iter().map(|event| event.details["count"].as_u64().unwrap()).sum();
+    assert_eq!(told, left_out, "what is left out is recorded as such");
+    assert_eq!(kept.len() as u64 + left_out, 20_000);
+}
+
+async fn only_old_events_are_removed(db: &Db) {
+    let store = &db.store;
+    let retention = Duration::from_hours(30 * 24);
+    store.audit_by(&Audit {
+        retention,
+        ..Audit::default()
+    });
+    let now = doorward::time::Clock::system().now();
+    let ages = [0, 1, 29, 31, 32, 33, 400].map(|days| Duration::from_hours(days * 24));
+    for age in ages {
+        let mut user = new_user(&format!("user{}", age.as_secs()));
+        user.now = now;
+        let event = Event::new(EventKind::Signup, Actor::User, now - age);
+        store.recording(event).create_user(&user).await.unwrap();
+    }
+    let removed = store.cleanup(now, 2).await.unwrap();
+    assert_eq!(removed.audit_events, 4);
+    let left = store.audit_events(&all()).await.unwrap();
+    let left: Vec<Timestamp> = left.iter().map(|event| event.at).collect();
+    assert_eq!(left, ages[..3].iter().map(|age| now - *age).collect::<Vec<_>>());
+    assert_eq!(store.cleanup(now, 2).await.unwrap().audit_events, 0);
+}
+
+async fn what_is_switched_off_records_nothing_and_goes_on(db: &Db) {
+    let store = db.replica().await;
+    let switched = |on| {
+        store.audit_by(&Audit {
+            store: on,
+            ..Audit::default()
+        });
+    };
+    switched(false);
+    let ann = recording(&store, EventKind::Signup).create_user(&new_user("ann")).await;
+    let ann = ann.unwrap();
+    let session = db.session(&ann, 1).await;
+    let recorded = recording(&store, EventKind::Logout);
+    let ended = recorded.end_session(ann.id, session, later(900), NOW).await;
+    assert!(ended.unwrap().is_some());
+    store.note(failed(1));
+    switched(true);
+    store.note(failed(2));
+    store.close().await;
+    let events = db.store.audit_events(&all()).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [later(2)]);
+}
+
+#[tokio::test]
+async fn sqlite_refuses_to_change_an_event_and_to_remove_one_of_the_last_day() {
+    let db = Db::sqlite().await;
+    let now = doorward::time::Clock::system().now();
+    for age in [Duration::ZERO, Duration::from_hours(25)] {
+        let mut user = new_user(&format!("user{}", age.as_secs()));
+        user.now = now;
+        let event = Event::new(EventKind::Signup, Actor::User, now - age);
+        db.store.recording(event).create_user(&user).await.unwrap();
+    }
+    for (statement, why) in [
+        ("UPDATE audit_events SET kind = 'x'", "not changed"),
+        ("DELETE FROM audit_events", "last day"),
+        ("REPLACE INTO audit_events SELECT * FROM audit_events", "not changed"),
+    ] {
+        let refused = db.try_run(statement).await.unwrap_err();
+        assert!(refused.contains(why), "{statement}: {refused}");
+    }
+    db.try_run("DELETE FROM audit_events WHERE seq = 2").await.unwrap();
+    assert_eq!(kinds(&db.store).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_wait_for_a_database_that_is_away() {
+    let server = Server::start().await;
+    let db = Db::on(Database::create_in(&server).await).await;
+    db.store.migrate_up(NOW).await.unwrap();
+    let mut config = db.config.clone();
+    (config.connect_timeout, config.query_timeout) = (Duration::from_millis(300), Duration::from_millis(300));
+    let store = Store::connect(&config).await.unwrap();
+    server.freeze();
+    let is_away = async || {
+        // A moment passes until all of it stands still.
+        eventually(DEADLINE, "the database is away", || async { store.ping().await.err() }).await;
+    };
+    is_away().await;
+    for n in 0..50 {
+        store.note(failed(n));
+    }
+    // The first try has failed by then, and nobody who notes anything waits for that.
+    is_away().await;
+    is_away().await;
+    store.note(failed(50));
+    server.thaw();
+    eventually(DEADLINE, "all are written", || async {
+        let events = db.store.audit_events(&all()).await.unwrap();
+        let seconds: BTreeSet<u64> = events.iter().map(|event| event.at.since(NOW).as_secs()).collect();
+        when(seconds == (0..=50).collect())
+    })
+    .await;
+    assert_eq!(store.audit_dropped(), 0);
+}
