@@ -6,6 +6,7 @@
 //! password, a deleted account) is answered after the store has committed it and this replica enforces it.
 
 mod answer;
+mod audit;
 mod begin;
 mod body;
 mod caller;

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub revocations_age: Gauge<f64, AtomicU64>,
     /// Revocations that Redis had lost and that were written back from here.
     pub revocations_restored: Counter,
+    /// Audit events that were not recorded, as they came faster than they could be written.
+    pub audit_dropped: Counter,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
     /// Exchanges whose token is judged again and again.
@@ -140,6 +142,7 @@ impl Metrics {
             revocations: Gauge::default(),
             revocations_age: Gauge::default(),
             revocations_restored: Counter::default(),
+            audit_dropped: Counter::default(),
             tokens_remembered: Gauge::default(),
             exchanges_watched: Gauge::default(),
             signing_keys: Gauge::default(),
@@ -187,6 +190,8 @@ impl Metrics {
         registry.register("issuer_fetch_failures", help, metrics.issuer_failures.clone());
         let help = "Changes of the configuration that were taken or refused";
         registry.register("config_reloads", help, metrics.config_reloads.clone());
+        let help = "Audit events that were not recorded, as they came faster than they could be written";
+        registry.register("audit_events_dropped", help, metrics.audit_dropped.clone());
         metrics.register_generation();
         metrics.register_limits();
         // Both are there from the start, so that the first refusal is a change that an alert sees.

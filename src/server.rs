@@ -45,6 +45,7 @@ use crate::issuer::Fetching;
 use crate::proxy::InvalidProxy;
 use crate::reload::Reloads;
 use crate::store::StoreError;
+use crate::store::audit::{Actor, Detail, Event, EventKind};
 use crate::time::Clock;
 
 pub use replace::ReloadError;
@@ -229,7 +230,7 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
     ));
     rooms.throttle.count_in(gateway.metrics().throttled.clone());
     let readiness = Arc::new(Readiness::new(
-        Arc::clone(&rooms.blocklist),
+        (rooms.store.clone(), Arc::clone(&rooms.blocklist)),
         rooms.keyring.clone(),
         (Arc::clone(&rooms.tokens), Arc::clone(&rooms.issuers)),
         Arc::clone(&reloads),
@@ -274,6 +275,9 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
     running.private = private.map(|open| open.serve(&readiness, running.gateway.metrics()));
     running.listeners.make(doors, &running.orders);
     running.offer_for_takeover()?;
+    let started = Event::new(EventKind::Started, Actor::System, running.clock.now());
+    let version = Detail::Version(env!("CARGO_PKG_VERSION"));
+    running.rooms.store.note(started.with(version));
     if let Some(predecessor) = predecessor {
         running.relieve(predecessor).await;
     }

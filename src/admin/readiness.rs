@@ -10,6 +10,7 @@ use crate::gateway::Gateway;
 use crate::issuer::Issuers;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
+use crate::store::Store;
 use crate::time::{Clock, Timestamp};
 use crate::tls::{Standing, Tls};
 use crate::token::{Blocklist, Freshness, Keyring, Tokens};
@@ -19,6 +20,7 @@ use crate::upstream::{Breaker, Health};
 #[derive(Debug)]
 pub struct Readiness {
     draining: AtomicBool,
+    store: Store,
     blocklist: Arc<Blocklist>,
     keyring: Option<Arc<Keyring>>,
     reloads: Arc<Reloads>,
@@ -59,7 +61,7 @@ impl Readiness {
     /// Ready as soon as it exists: it is made once everything else is there.
     #[must_use]
     pub fn new(
-        blocklist: Arc<Blocklist>,
+        (store, blocklist): (Store, Arc<Blocklist>),
         keyring: Option<Arc<Keyring>>,
         (tokens, issuers): (Arc<Tokens>, Arc<Issuers>),
         reloads: Arc<Reloads>,
@@ -69,6 +71,7 @@ impl Readiness {
     ) -> Self {
         Self {
             draining: AtomicBool::new(false),
+            store,
             blocklist,
             keyring,
             reloads,
@@ -221,6 +224,8 @@ impl Readiness {
         metrics
             .revocations_restored
             .inc_by(restored.saturating_sub(metrics.revocations_restored.get()));
+        let dropped = &metrics.audit_dropped;
+        dropped.inc_by(self.store.audit_dropped().saturating_sub(dropped.get()));
         metrics
             .tokens_remembered
             .set(i64::try_from(current.tokens.remembered()).unwrap_or(i64::MAX));

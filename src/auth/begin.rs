@@ -6,6 +6,7 @@ use super::caller::Client;
 use super::error::Failure;
 use super::refresh_token::RefreshToken;
 use crate::id::SessionId;
+use crate::store::audit::{Actor, EventKind};
 use crate::store::{NewSession, Session, User};
 use crate::token::Subject;
 
@@ -29,7 +30,8 @@ pub(super) async fn begin(state: &AuthState, user: &User, client: &Client) -> Re
         refresh_expires_at: (now + tokens.refresh_ttl).min(expires_at),
     };
     // Not the user that the password was verified for: roles taken away since then have revoked no token of this session.
-    let Some(user) = state.store.start_session(&new).await? else {
+    let store = state.store.recording(client.event(state, EventKind::Login));
+    let Some(user) = store.start_session(&new).await? else {
         return Ok(None);
     };
     let session = Session {
@@ -47,7 +49,9 @@ pub(super) async fn begin(state: &AuthState, user: &User, client: &Client) -> Re
         Err(error) => {
             // Without a signing key, no session is left behind that nobody has.
             let until = state.tokens.revoke_until(now);
-            state.store.end_session(user.id, session.id, until, now).await?;
+            let event = client.event_by(state, EventKind::SessionEnded, Actor::System);
+            let store = state.store.recording(event.about(user.id).of(session.id));
+            store.end_session(user.id, session.id, until, now).await?;
             Err(error.into())
         }
     }

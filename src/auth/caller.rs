@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use super::body::Fields;
 use super::error::Failure;
@@ -16,6 +16,8 @@ use crate::problem::Code;
 use crate::rules::bearer::bearer_token;
 use crate::store::User;
 use crate::token::Verified;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The most characters of a `User-Agent` that a session remembers.
 const MAX_USER_AGENT: usize = 256;
@@ -105,13 +107,18 @@ impl FromRequest<AuthState> for Submission {
     }
 }
 
-/// Where a request comes from, for the list of sessions.
-#[derive(Debug)]
+/// The most characters of a request's id; the gateway lets no longer one in.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Where a request comes from, for the list of sessions and for the audit trail.
+#[derive(Debug, Default)]
 pub(super) struct Client {
     /// The address, where the gateway knows it.
     pub(super) ip: Option<IpAddr>,
     /// What the client says it is, cut to 256 characters.
     pub(super) user_agent: Option<String>,
+    /// The id of the request, where the gateway has given it one.
+    pub(super) request_id: Option<String>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Client {
@@ -119,7 +126,9 @@ impl<S: Sync> FromRequestParts<S> for Client {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT);
+        let request_id = parts.headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
         Ok(Self {
+            request_id: request_id.filter(|id| id.len() <= MAX_REQUEST_ID).map(str::to_owned),
             ip: parts.extensions.get::<ClientAddress>().map(|address| address.0),
             user_agent: agent.map(|agent| {
                 let text = String::from_utf8_lossy(agent.as_bytes());

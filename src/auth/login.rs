@@ -14,8 +14,9 @@ use super::caller::Client;
 use super::error::Failure;
 use super::run_to_end;
 use super::throttle::{Guess, Outcome};
-use crate::id::Email;
+use crate::id::{Email, UserId};
 use crate::password::{HashError, Password, Verdict};
+use crate::store::audit::{Actor, Detail, Event, EventKind, Reason};
 use crate::store::{StoreError, User};
 
 /// How often a login begins anew because the stored hash changed under it, by a login elsewhere that upgraded it.
@@ -80,7 +81,7 @@ pub(super) async fn login(
 
 async fn log_in(state: &AuthState, credentials: Credentials, client: &Client) -> Result<TokensBody, Failure> {
     for _ in 0..ATTEMPTS {
-        let (user, outdated) = check(state, &credentials).await?;
+        let (user, outdated) = check(state, client, &credentials).await?;
         if let Some(tokens) = begin(state, &user, client).await? {
             if outdated {
                 upgrade(state, &user, credentials.password).await;
@@ -88,24 +89,38 @@ async fn log_in(state: &AuthState, credentials: Credentials, client: &Client) ->
             return Ok(tokens);
         }
     }
-    Err(Failure::invalid_credentials())
+    Err(refused(state, client, None, Reason::ChangedMeanwhile))
+}
+
+/// Notes a login that is refused.
+fn refused(state: &AuthState, client: &Client, user: Option<UserId>, reason: Reason) -> Failure {
+    let event = client.event_by(state, EventKind::LoginFailed, Actor::Anonymous);
+    let event = event.with(Detail::Reason(reason));
+    state.store.note(Event { user, ..event });
+    Failure::invalid_credentials()
 }
 
 /// The user whose password this is, and whether their hash is outdated.
-async fn check(state: &AuthState, credentials: &Credentials) -> Result<(User, bool), Failure> {
-    let user = match &credentials.email {
+async fn check(state: &AuthState, client: &Client, credentials: &Credentials) -> Result<(User, bool), Failure> {
+    let found = match &credentials.email {
         Some(email) => state.store.user_by_email(email).await?,
         None => None,
     };
     // A disabled user is one that is not there: with the right password of a hash that is cheaper than today's, the
     // answer would otherwise come sooner.
-    let user = user.filter(|user| user.disabled_at.is_none());
+    let known = found.as_ref().map(|user| (user.id, user.disabled_at.is_some()));
+    let user = found.filter(|user| user.disabled_at.is_none());
     let stored = user.as_ref().map(|user| user.password_hash.expose().as_str());
     let verdict = state.hasher.verify(credentials.password.clone(), stored).await?;
     match (user, verdict) {
         (Some(user), Verdict::Right { outdated }) => Ok((user, outdated)),
         (Some(_), Verdict::Wrong) | (None, Verdict::Wrong | Verdict::Right { .. }) => {
-            Err(Failure::invalid_credentials())
+            let reason = match known {
+                Some((_, true)) => Reason::Disabled,
+                Some((_, false)) => Reason::WrongPassword,
+                None => Reason::UnknownAccount,
+            };
+            Err(refused(state, client, known.map(|(id, _)| id), reason))
         }
     }
 }

@@ -6,10 +6,11 @@ use axum::extract::{RawQuery, State};
 use http::StatusCode;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::{Bearer, Caller};
+use super::caller::{Bearer, Caller, Client};
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::problem::{FieldError, Problem};
+use crate::store::audit::{Detail, EventKind};
 
 /// Which sessions end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
@@ -52,6 +53,15 @@ impl FromStr for Scope {
 }
 
 impl Scope {
+    /// The word for it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::This => "this",
+            Self::Others => "others",
+            Self::All => "all",
+        }
+    }
+
     /// The scope that a query asks for. Twice is not all right even when equal, other parameters are ignored.
     fn of_query(query: Option<&str>) -> Result<Self, InvalidScope> {
         let mut scopes = query
@@ -84,6 +94,7 @@ impl Scope {
 )]
 pub(super) async fn logout(
     State(state): State<AuthState>,
+    client: Client,
     Bearer(token): Bearer,
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Failure> {
@@ -95,10 +106,15 @@ pub(super) async fn logout(
         }])
     })?;
     run_to_end(async move {
+        let event = client
+            .event(&state, EventKind::Logout)
+            .about(token.user)
+            .of(token.session);
+        let store = state.store.recording(event.with(Detail::Scope(scope.as_str())));
         match scope {
-            Scope::This => revoke::own_session(&state, token).await?,
-            Scope::Others => revoke::other_sessions(&state, &Caller::with(token, &state).await?).await?,
-            Scope::All => revoke::all_sessions(&state, &Caller::with(token, &state).await?).await?,
+            Scope::This => revoke::own_session(&state, &store, token).await?,
+            Scope::Others => revoke::other_sessions(&state, &store, &Caller::with(token, &state).await?).await?,
+            Scope::All => revoke::all_sessions(&state, &store, &Caller::with(token, &state).await?).await?,
         }
         Ok(StatusCode::NO_CONTENT)
     })

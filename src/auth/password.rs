@@ -11,6 +11,7 @@ use super::throttle::{Guess, Outcome};
 use super::{AuthState, revoke, run_to_end};
 use crate::password::{Password, Verdict};
 use crate::store::PasswordChanged;
+use crate::store::audit::{Detail, EventKind, Reason};
 
 /// The password as it is, and as it is to be. Other members are ignored.
 #[derive(ToSchema)]
@@ -72,7 +73,7 @@ pub(super) async fn change(
     guess.end(&state, outcome).await;
     match verdict? {
         Verdict::Right { .. } => {}
-        Verdict::Wrong => return Err(Failure::invalid_credentials()),
+        Verdict::Wrong => return Err(refused(&state, &client, &caller, Reason::WrongPassword)),
     }
     let hash = state.hasher.hash(change.new_password).await?;
     run_to_end(async move {
@@ -82,16 +83,28 @@ pub(super) async fn change(
         let until = revoke::until(&state, &caller, now);
         let keep = Some(caller.token.session);
         let seen = Some(caller.user.password_hash.expose().as_str());
+        let event = client.event(&state, EventKind::PasswordChanged);
         let changed = state
             .store
+            .recording(event.of(caller.token.session))
             .change_password(caller.user.id, seen, hash.expose(), keep, until, now)
             .await?;
         match changed {
             PasswordChanged::Done(ended) => state.blocklist.apply(&ended, now),
-            PasswordChanged::HashReplaced => return Err(Failure::invalid_credentials()),
+            PasswordChanged::HashReplaced => {
+                return Err(refused(&state, &client, &caller, Reason::ChangedMeanwhile));
+            }
             PasswordChanged::NoUser | PasswordChanged::SessionEnded => return Err(Failure::revoked()),
         }
         Ok(StatusCode::NO_CONTENT)
     })
     .await
+}
+
+/// Notes a change that is refused.
+fn refused(state: &AuthState, client: &Client, caller: &Caller, reason: Reason) -> Failure {
+    let event = client.event(state, EventKind::PasswordChangeFailed);
+    let event = event.about(caller.user.id).of(caller.token.session);
+    state.store.note(event.with(Detail::Reason(reason)));
+    Failure::invalid_credentials()
 }

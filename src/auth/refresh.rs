@@ -11,6 +11,7 @@ use super::error::Failure;
 use super::refresh_token::RefreshToken;
 use super::{AuthState, run_to_end};
 use crate::problem::Code;
+use crate::store::audit::{Actor, EventKind};
 use crate::store::{Refreshed, Rotation};
 use crate::token::{Subject, TokenError};
 
@@ -62,7 +63,7 @@ pub(super) async fn refresh(
         .ok_or_else(Failure::invalid_refresh_token)?;
     state.throttle.may_refresh(&state, &presented.hash(), client.ip)?;
     run_to_end(async move {
-        let answer = rotate(&state, &presented).await;
+        let answer = rotate(&state, &client, &presented).await;
         if answer
             .as_ref()
             .is_err_and(|failure| failure.code() == Code::InvalidRefreshToken)
@@ -74,7 +75,7 @@ pub(super) async fn refresh(
     .await
 }
 
-async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBody, Failure> {
+async fn rotate(state: &AuthState, client: &Client, presented: &RefreshToken) -> Result<TokensBody, Failure> {
     // Before the refresh token is used up.
     state.tokens.until_signing(&state.clock).await;
     let successor = RefreshToken::generate().map_err(|error| Failure::internal(&error))?;
@@ -86,7 +87,8 @@ async fn rotate(state: &AuthState, presented: &RefreshToken) -> Result<TokensBod
         revoke_until: state.tokens.revoke_until(now),
         now,
     };
-    match state.store.rotate_refresh_token(&rotation).await? {
+    let event = client.event_by(state, EventKind::RefreshReplayed, Actor::Anonymous);
+    match state.store.recording(event).rotate_refresh_token(&rotation).await? {
         Refreshed::Rotated { session, user, again } => {
             let both = [rotation.presented, rotation.successor];
             state.throttle.note_refresh(state, session.id, both);

@@ -5,12 +5,14 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use http::StatusCode;
 
+use super::caller::Client;
 use super::client::Asked;
 use super::error::{Failure, SOON};
 use super::refresh_token::RefreshToken;
 use super::{AuthState, run_to_end};
 use crate::config::ClientPermission;
 use crate::problem::{Code, Problem};
+use crate::store::audit::{Actor, Detail, Event, EventKind};
 use crate::store::{Revocation, Revoked};
 use crate::token::{Reason, Refusal, Verified, is_key_in_store};
 
@@ -35,16 +37,21 @@ const KEY_LOOKS: usize = 20;
     security(("client" = [])),
     responses((status = 200, description = "The token is good for nothing. The answer has no body.")),
 )]
-pub(super) async fn revoke(State(state): State<AuthState>, request: Request) -> Result<StatusCode, Failure> {
-    answer(state, request).await.map_err(Failure::in_oauth)
+pub(super) async fn revoke(
+    State(state): State<AuthState>,
+    from: Client,
+    request: Request,
+) -> Result<StatusCode, Failure> {
+    answer(state, from, request).await.map_err(Failure::in_oauth)
 }
 
-async fn answer(state: AuthState, request: Request) -> Result<StatusCode, Failure> {
+async fn answer(state: AuthState, from: Client, request: Request) -> Result<StatusCode, Failure> {
     let Asked { client, token } = Asked::read(request, &state, ClientPermission::Revoke).await?;
     run_to_end(async move {
+        let event = from.event_by(&state, EventKind::TokenRevoked, Actor::Client(client.clone()));
         match RefreshToken::parse(token.expose()) {
-            Some(token) => end_session(&state, &client, &token).await?,
-            None => end_token(&state, &client, token.expose()).await?,
+            Some(token) => end_session(&state, &client, &token, event).await?,
+            None => end_token(&state, &client, token.expose(), event).await?,
         }
         Ok(StatusCode::OK)
     })
@@ -52,7 +59,7 @@ async fn answer(state: AuthState, request: Request) -> Result<StatusCode, Failur
 }
 
 /// Ends one access token.
-async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Failure> {
+async fn end_token(state: &AuthState, client: &str, text: &str, event: Event) -> Result<(), Failure> {
     // Whatever its time: a replica whose clock is behind ours may accept a token that is over here, and one that is not
     // valid yet will be.
     let Some(token) = read(state, text).await? else {
@@ -69,7 +76,12 @@ async fn end_token(state: &AuthState, client: &str, text: &str) -> Result<(), Fa
         target: Revoked::Token(token.token),
         expires_at: state.tokens.revoke_until_for(&token, now),
     };
-    state.store.block(&[revocation], now).await?;
+    let event = event
+        .about(token.user)
+        .of(token.session)
+        .with(Detail::Token(token.token));
+    let event = event.with(Detail::TokenType("access_token"));
+    state.store.recording(event).block(&[revocation], now).await?;
     state.blocklist.apply(&[revocation], now);
     tracing::info!(%client, token = %token.token, "a client revoked an access token");
     Ok(())
@@ -100,7 +112,7 @@ async fn read(state: &AuthState, text: &str) -> Result<Option<Verified>, Failure
 }
 
 /// Ends the session of a refresh token, used or not: whoever asks wants it dead.
-async fn end_session(state: &AuthState, client: &str, token: &RefreshToken) -> Result<(), Failure> {
+async fn end_session(state: &AuthState, client: &str, token: &RefreshToken, event: Event) -> Result<(), Failure> {
     let Some(held) = state.store.refresh_token(&token.hash()).await? else {
         return Ok(());
     };
@@ -114,10 +126,12 @@ async fn end_session(state: &AuthState, client: &str, token: &RefreshToken) -> R
     };
     if !held.session_ended {
         let until = revocation.expires_at;
-        let ended = state.store.end_session(held.user, held.session, until, now).await?;
+        let event = event.about(held.user).of(held.session);
+        let store = state.store.recording(event.with(Detail::TokenType("refresh_token")));
+        let ended = store.end_session(held.user, held.session, until, now).await?;
         if ended.is_none() {
             // Its time is over, and with some leeway its last token's is not.
-            state.store.block(&[revocation], now).await?;
+            store.block(&[revocation], now).await?;
         }
         tracing::info!(%client, session = %held.session, "a client revoked a refresh token: its session has been ended");
     }

@@ -7,12 +7,13 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Caller;
+use super::caller::{Caller, Client};
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::id::SessionId;
 use crate::problem::Code;
 use crate::store::Session;
+use crate::store::audit::EventKind;
 
 /// A session, as its user sees it.
 #[derive(Serialize, ToSchema)]
@@ -91,6 +92,7 @@ pub(super) async fn list(State(state): State<AuthState>, caller: Caller) -> Resu
 )]
 pub(super) async fn end(
     State(state): State<AuthState>,
+    client: Client,
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Failure> {
@@ -99,7 +101,9 @@ pub(super) async fn end(
     run_to_end(async move {
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
-        let ended = state.store.end_session(caller.user.id, session, until, now).await?;
+        let event = client.event(&state, EventKind::SessionEnded);
+        let store = state.store.recording(event.about(caller.user.id).of(session));
+        let ended = store.end_session(caller.user.id, session, until, now).await?;
         state.blocklist.apply(&[ended.ok_or_else(missing)?], now);
         Ok(StatusCode::NO_CONTENT)
     })

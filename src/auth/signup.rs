@@ -18,6 +18,7 @@ use crate::id::{Email, UserId, UserName};
 use crate::password::Password;
 use crate::problem::{Code, Problem};
 use crate::store::NewUser;
+use crate::store::audit::EventKind;
 
 /// An account to be. Other members are ignored.
 #[derive(ToSchema)]
@@ -96,7 +97,8 @@ async fn make(state: AuthState, account: NewAccount, client: Client) -> Result<J
         now,
     };
     run_to_end(async move {
-        let user = state.store.create_user(&user).await?;
+        let store = state.store.recording(client.event(&state, EventKind::Signup));
+        let user = store.create_user(&user).await?;
         let tokens = begin(&state, &user, &client).await?.ok_or_else(changed_meanwhile)?;
         Ok(Json(tokens))
     })

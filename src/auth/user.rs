@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 
 use super::answer::UserBody;
 use super::body::{self, Fields};
-use super::caller::{Caller, Submission};
+use super::caller::{Caller, Client, Submission};
 use super::error::Failure;
 use super::{AuthState, revoke, run_to_end};
 use crate::id::{Email, UserName};
 use crate::store::UserChange;
+use crate::store::audit::EventKind;
 
 /// What is to change; what is absent stays. Other members are ignored.
 #[derive(ToSchema)]
@@ -63,6 +64,7 @@ pub(super) async fn show(caller: Caller) -> Json<UserBody> {
 )]
 pub(super) async fn change(
     State(state): State<AuthState>,
+    client: Client,
     Submission { caller, fields }: Submission,
 ) -> Result<Json<UserBody>, Failure> {
     let Change { email, name } = Change::read(fields)?;
@@ -71,7 +73,9 @@ pub(super) async fn change(
         let change = UserChange { email, name };
         let by = Some(caller.token.session);
         let until = revoke::until(&state, &caller, now);
-        let changed = state.store.update_user(caller.user.id, by, &change, until, now).await?;
+        let event = client.event(&state, EventKind::UserChanged).of(caller.token.session);
+        let store = state.store.recording(event);
+        let changed = store.update_user(caller.user.id, by, &change, until, now).await?;
         let changed = changed.ok_or_else(Failure::revoked)?;
         state.blocklist.apply(&changed.revoked, now);
         Ok(Json(changed.user.into()))
@@ -89,15 +93,21 @@ pub(super) async fn change(
     security(("bearer" = [])),
     responses((status = 204, description = "The account is gone.")),
 )]
-pub(super) async fn delete(State(state): State<AuthState>, caller: Caller) -> Result<StatusCode, Failure> {
+pub(super) async fn delete(
+    State(state): State<AuthState>,
+    client: Client,
+    caller: Caller,
+) -> Result<StatusCode, Failure> {
     run_to_end(async move {
         let now = state.clock.now();
         let until = revoke::until(&state, &caller, now);
         let by = Some(caller.token.session);
-        let ended = state.store.delete_user(caller.user.id, by, until, now).await?;
+        let event = client.event(&state, EventKind::UserDeleted).of(caller.token.session);
+        let store = state.store.recording(event);
+        let ended = store.delete_user(caller.user.id, by, until, now).await?;
         let ended = ended.ok_or_else(Failure::revoked)?;
         // The caller's session may be none of the store's: then its token goes all the same.
-        revoke::own_too(&state, &caller, &ended, now).await?;
+        revoke::own_too(&state, &state.store, &caller, &ended, now).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -16,6 +16,7 @@ use super::resources::{Opened, with_current_store};
 use super::{say, table};
 use crate::config::{Algorithm, Config};
 use crate::id::KeyId;
+use crate::store::audit::EventKind;
 use crate::time::Clock;
 use crate::token::{
     MasterKey, NewKey, Occasion, Successor, create_key, load_or_create_master_key, reseal_keys, revoke_key, rotate_key,
@@ -100,6 +101,7 @@ async fn create(opened: &Opened, algorithm: Option<Algorithm>, out: &mut dyn Wri
             path.display()
         ));
     }
+    let store = &opened.recording(EventKind::KeyCreated, None);
     let kid = create_key(store, &master, algorithm, *now)
         .await
         .context("cannot create the key")?;
@@ -115,8 +117,9 @@ async fn rotate(
     occasion: Occasion,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Opened { config, store, now } = opened;
+    let Opened { config, now, .. } = opened;
     let algorithm = algorithm.unwrap_or(config.tokens.algorithm);
+    let store = &opened.recording(EventKind::KeyRotated, None);
     let made = rotate_key(store, &master(config)?, algorithm, occasion, *now).await;
     let made: Option<NewKey> = made.context("cannot rotate the keys")?;
     let Some(made) = made else { return Ok(()) };
@@ -138,7 +141,7 @@ fn learned(config: &Config) -> Duration {
 }
 
 async fn revoke(opened: &Opened, kid: &KeyId, out: &mut dyn Write) -> Result<(), Failure> {
-    let Opened { config, store, .. } = opened;
+    let (config, store) = (&opened.config, &opened.recording(EventKind::KeyRevoked, None));
     let (algorithm, clock) = (config.tokens.algorithm, Clock::system());
     let revoked = revoke_key(store, &master(config)?, algorithm, kid, learned(config), &clock).await;
     let successor = revoked.context("cannot revoke the key")?;
@@ -172,7 +175,8 @@ async fn revoke(opened: &Opened, kid: &KeyId, out: &mut dyn Write) -> Result<(),
 }
 
 async fn reseal(opened: &Opened, new_path: &std::path::Path, create: bool) -> Result<(), Failure> {
-    let Opened { config, store, now } = opened;
+    let Opened { config, now, .. } = opened;
+    let store = &opened.recording(EventKind::KeysResealed, None);
     let old = master(config)?;
     let new = if create {
         MasterKey::load_or_create(new_path)

@@ -9,6 +9,8 @@ use super::failure::Failure;
 use super::globals::Globals;
 use super::logging;
 use crate::config::{self, Backend, Config};
+use crate::id::UserId;
+use crate::store::audit::{Actor, Event, EventKind};
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::token::{Blocklist, KeySet, MasterKey, Tokens, load_keys};
@@ -18,6 +20,26 @@ pub(super) struct Opened {
     pub(super) config: Config,
     pub(super) store: Store,
     pub(super) now: Timestamp,
+}
+
+impl Opened {
+    /// The store, where the next change is recorded as the operator's, about this user where there is one.
+    pub(super) fn recording(&self, kind: EventKind, user: Option<UserId>) -> Store {
+        let event = Event::new(kind, Actor::Operator(operator()), self.now);
+        self.store.recording(Event { user, ..event })
+    }
+}
+
+/// The account of the system that runs this, as far as it can be known: the number is the kernel's word, the name that of the
+/// environment, with `sudo` that of whoever used it.
+fn operator() -> String {
+    let plain = |name: &String| {
+        (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+    };
+    let names = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+    let name = names.filter_map(|name| std::env::var(name).ok()).find(plain);
+    let number = rustix::process::getuid().as_raw();
+    name.map_or_else(|| format!("uid {number}"), |name| format!("{name} (uid {number})"))
 }
 
 /// Runs asynchronous work to its end on this thread (and a few for blocking work).
@@ -38,6 +60,7 @@ pub(super) fn with_store(
     let config = globals.load()?.config;
     block_on(async {
         let store = connect(&config.store).await?;
+        store.audit_by(&config.audit);
         let opened = Opened {
             config,
             store,

@@ -20,6 +20,7 @@ use super::password_source::PasswordSource;
 use super::resources::{Opened, with_current_store};
 use super::say;
 use crate::id::{Email, MAX_ROLES, Role, UserId};
+use crate::store::audit::EventKind;
 use crate::store::{PasswordChanged, Revocation, RolesChange, User};
 use crate::token::revoke_until;
 
@@ -132,14 +133,15 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
         Action::Disable(user) => {
             let user = user.find(opened).await?;
             let ended = opened
-                .store
+                .recording(EventKind::UserDisabled, Some(user.id))
                 .disable_user(user.id, revoke_until(opened.now), opened.now)
                 .await;
             done("disabled", &user, ended.context("cannot disable the account")?)
         }
         Action::Enable(user) => {
             let user = user.find(opened).await?;
-            let found = opened.store.enable_user(user.id, opened.now).await;
+            let store = opened.recording(EventKind::UserEnabled, Some(user.id));
+            let found = store.enable_user(user.id, opened.now).await;
             let found = found.context("cannot enable the account")?.then(Vec::new);
             done("enabled", &user, found)
         }
@@ -150,7 +152,7 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
             let hash = add::hash(&opened.config, password.read()?, email, name).await?;
             let until = revoke_until(opened.now);
             let changed = opened
-                .store
+                .recording(EventKind::PasswordChanged, Some(user.id))
                 .change_password(user.id, None, hash.expose(), None, until, opened.now)
                 .await;
             let ended = match changed.context("cannot set the password")? {
@@ -163,7 +165,7 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
         Action::Remove(user) => {
             let user = user.find(opened).await?;
             let ended = opened
-                .store
+                .recording(EventKind::UserDeleted, Some(user.id))
                 .delete_user(user.id, None, revoke_until(opened.now), opened.now)
                 .await;
             done("removed", &user, ended.context("cannot remove the account")?)
@@ -198,7 +200,7 @@ async fn roles(opened: &Opened, user: &User, change: &RolesChange, out: &mut dyn
             few_enough(&wanted)?;
         }
         let changed = opened
-            .store
+            .recording(EventKind::RolesChanged, Some(user.id))
             .change_roles(user.id, change, revoke_until(opened.now), opened.now)
             .await;
         let changed = changed.context("cannot change the roles")?;

@@ -14,6 +14,7 @@ use crate::issuer::Issuers;
 use crate::password::Hasher;
 use crate::proxy::InvalidProxy;
 use crate::store::Store;
+use crate::store::audit::{Actor, Event, EventKind};
 use crate::time::{Clock, Timestamp};
 use crate::tls::Tls;
 use crate::token::{Blocklist, KeySet, Keyring, MasterKey, Tokens, ensure_first_key, load_or_create_master_key};
@@ -37,6 +38,7 @@ pub(super) async fn prepare(config: &Config, clock: &Clock) -> Result<Rooms, Sta
     let now = clock.now();
     let tls = Arc::new(Tls::new(&config.tls)?);
     let store = Store::connect(&config.store).await?;
+    store.audit_by(&config.audit);
     if config.store.migrate_on_start {
         for name in store.migrate_up(now).await? {
             tracing::info!(%name, "migration applied");
@@ -135,7 +137,8 @@ async fn keys(config: &Config, store: &Store, now: Timestamp) -> Result<(Option<
     }
     let master = if config.keys.create {
         let master = load_or_create_master_key(store, &config.keys.master_key_file).await?;
-        ensure_first_key(store, &master, config.tokens.algorithm, now).await?;
+        let event = Event::new(EventKind::KeyCreated, Actor::System, now);
+        ensure_first_key(&store.recording(event), &master, config.tokens.algorithm, now).await?;
         master
     } else {
         MasterKey::load(&config.keys.master_key_file)?

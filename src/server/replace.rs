@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Inherited, Running, StartError, private};
 use crate::config::{Config, ConfigErrors};
 use crate::reload::needs_restart;
+use crate::store::audit::{Actor, Detail, Event, EventKind};
 
 /// Why a configuration is not taken. The one before stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +44,18 @@ impl Running {
         self.gateway.metrics().reloaded(taken.is_ok());
         match taken {
             Ok(()) => {
-                let generation = self.reloads.note_taken(self.clock.now());
+                let now = self.clock.now();
+                let generation = self.reloads.note_taken(now);
+                let event = Event::new(EventKind::ConfigReloaded, Actor::System, now);
+                self.rooms.store.note(event.with(Detail::Generation(generation)));
                 tracing::info!(generation, "the configuration was reloaded");
                 Ok(generation)
             }
             Err(error) => {
                 let why = chain(&error);
                 tracing::error!(why, "the configuration was not reloaded: the one before stays in force");
+                let event = Event::new(EventKind::ConfigRefused, Actor::System, self.clock.now());
+                self.rooms.store.note(event.with(Detail::Problem(why.clone())));
                 self.reloads.note_refused(why);
                 Err(error)
             }
@@ -85,6 +91,7 @@ impl Running {
             self.private = private.map(|open| open.serve(&self.readiness, self.gateway.metrics()));
         }
         self.offer_sockets();
+        rooms.store.audit_by(&config.audit);
         self.rooms = rooms;
         self.config = config;
         Ok(())

@@ -20,6 +20,7 @@ use super::key::Key;
 use super::lifecycle::{Occasion, delete_retired, is_deletion_due, rotate_key};
 use super::{KeyError, KeySet, MasterKey, Tokens, load_keys};
 use crate::config::{self, Algorithm};
+use crate::store::audit::{Actor, Event, EventKind};
 use crate::store::{Store, StoredKey};
 use crate::time::{self, Clock, Timestamp};
 
@@ -137,7 +138,8 @@ impl Keyring {
     /// Replaces and deletes keys when it is time.
     async fn attend(&self, keys: &[StoredKey], store: &Store, tokens: &Tokens, now: Timestamp) -> Result<(), KeyError> {
         if is_deletion_due(keys, now) {
-            for kid in delete_retired(store, now).await? {
+            let recording = store.recording(Event::new(EventKind::KeyDeleted, Actor::System, now));
+            for kid in delete_retired(&recording, now).await? {
                 tracing::info!(%kid, "a signing key that retired was deleted");
             }
         }
@@ -145,7 +147,8 @@ impl Keyring {
         let occasion = Occasion::Due { after };
         let made = {
             let held = self.held.lock().await;
-            rotate_key(store, &held.master, self.algorithm, occasion, now).await?
+            let recording = store.recording(Event::new(EventKind::KeyRotated, Actor::System, now));
+            rotate_key(&recording, &held.master, self.algorithm, occasion, now).await?
         };
         if let Some(made) = made {
             tracing::info!(kid = %made.kid, signs_from = %made.signs_from, "made a signing key to replace the one before");

@@ -7,7 +7,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{ConnectOptions, Row};
 
 use crate::support::mariadb::{Database, Server};
-use crate::support::{Account, TestGateway, Upstream, usual_routes};
+use crate::support::{Account, TestGateway, Upstream, usual_routes, within};
 
 /// What clients have ever asked of the server: statements of any kind, and among them queries and pings.
 const COUNTERS: [&str; 3] = ["Questions", "Com_select", "Com_admin_commands"];
@@ -51,6 +51,19 @@ async fn a_proxied_request_asks_the_database_nothing() {
         "a logout is counted: {before:?} {after:?}"
     );
 
+    // That the gateway has started is recorded a moment after that.
+    let is_recorded = async {
+        const COUNT: &str = "SELECT COUNT(*) FROM audit_events WHERE kind = 'started'";
+        while sqlx::query_scalar::<_, i64>(COUNT)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the start is recorded", is_recorded).await;
     let (before, since) = (counted(&mut connection).await, monotonic());
     for round in 0..700 {
         for (path, token, status) in [

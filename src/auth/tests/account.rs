@@ -185,11 +185,7 @@ async fn change_overtaken_by(app: &App, held: &Held, meanwhile: impl Future<Outp
     let request = json_request("POST", "/auth/user/password", Some(&held.access), &body);
     let submission = Submission::from_request(request, &app.state).await.unwrap();
     meanwhile.await;
-    let client = Client {
-        ip: None,
-        user_agent: None,
-    };
-    let refused = password::change(State(app.state.clone()), client, submission).await;
+    let refused = password::change(State(app.state.clone()), Client::default(), submission).await;
     let answer = refused.unwrap_err().into_response();
     assert_eq!(answer.status(), 401);
     answer.headers()["x-doorward-error"].to_str().unwrap().to_owned()

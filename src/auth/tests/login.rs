@@ -221,11 +221,7 @@ async fn a_login_in_flight_gets_the_roles_address_and_name_of_the_moment_when_it
         name: Some("Ann B. Lee".parse().unwrap()),
     };
     store.update_user(id, None, &change, now, now).await.unwrap().unwrap();
-    let client = Client {
-        ip: None,
-        user_agent: None,
-    };
-    let begun = begin(&app.state, &seen, &client).await.unwrap().unwrap();
+    let begun = begin(&app.state, &seen, &Client::default()).await.unwrap().unwrap();
     let body = serde_json::to_value(&begun).unwrap();
     let token = body["access_token"].as_str().unwrap();
     let identity = &app.state.tokens.authenticate(token, now).unwrap().identity;

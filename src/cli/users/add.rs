@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::id::{Email, Role, UserId, UserName};
 use crate::password::{Hasher, Password};
 use crate::secret::Secret;
+use crate::store::audit::EventKind;
 use crate::store::{NewUser, WriteUserError};
 
 #[derive(clap::Args, Debug)]
@@ -44,7 +45,11 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut dyn Write) -> Re
         roles: args.roles.clone(),
         now: opened.now,
     };
-    match opened.store.create_user(&user).await {
+    match opened
+        .recording(EventKind::UserAdded, Some(user.id))
+        .create_user(&user)
+        .await
+    {
         Ok(user) => {
             say(format_args!("added {}:", user.email));
             Ok(writeln!(out, "{}", user.id)?)
