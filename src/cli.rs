@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything said to a person to standard error. Exit codes: 0 done, 1 failed, 2 the
 //! command line makes no sense, 78 the configuration is not valid (`EX_CONFIG` of sysexits.h). One file per command.
 
+mod audit;
 mod check;
 mod completions;
 mod config_show;
@@ -74,6 +75,8 @@ enum Command {
     /// Look into access tokens
     #[command(subcommand)]
     Tokens(tokens::Action),
+    /// Read the audit trail: who did what to accounts, sessions, keys and the configuration
+    Audit(audit::Args),
     /// Look into the configuration
     #[command(subcommand)]
     Config(config_show::Action),
@@ -124,6 +127,7 @@ impl Cli {
             Command::Users(action) => users::run(&action, globals, out),
             Command::Keys(action) => keys::run(&action, globals, out),
             Command::Tokens(action) => tokens::run(&action, globals, out),
+            Command::Audit(args) => audit::run(&args, globals, out),
             Command::Config(action) => config_show::run(&action, globals, out),
             Command::Completions(args) => completions::run(&args, out),
             Command::Man(args) => man::run(&args, out),

@@ -32,3 +32,4 @@ pub use load::{Loaded, Sources, load, parse};
 pub use reference::{KeyDoc, reference, reference_markdown};
 pub use show::{Origin, Setting};
 pub use typed::*;
+pub use units::parse_duration;

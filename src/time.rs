@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -59,6 +60,22 @@ impl fmt::Display for Timestamp {
             // Out of the calendar's range (year 9999): the number is still true.
             _ => write!(f, "{}ms", self.0),
         }
+    }
+}
+
+/// A text that names no instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time of RFC 3339, such as 2026-11-22T15:36:00Z")]
+pub struct InvalidTimestamp;
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    /// Reads RFC 3339, with any offset.
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let ms = instant.unix_timestamp_nanos().div_euclid(1_000_000);
+        i64::try_from(ms).map(Self).map_err(|_| InvalidTimestamp)
     }
 }
 
@@ -189,6 +206,17 @@ mod tests {
         let at = Timestamp::from_unix_seconds(784_111_777);
         assert_eq!(http_date(at).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
         assert_eq!(http_date(Timestamp::from_unix_ms(i64::MAX)), None);
+    }
+
+    #[test]
+    fn a_timestamp_is_read_as_it_prints_and_in_any_offset() {
+        let at = Timestamp::from_unix_ms(1_795_361_760_123);
+        for text in ["2026-11-22T15:36:00.123Z", "2026-11-22T16:36:00.1239+01:00"] {
+            assert_eq!(text.parse(), Ok(at));
+        }
+        for bad in ["", "2026-11-22", "2026-11-22T15:36:00", "1795361760"] {
+            assert_eq!(bad.parse::<Timestamp>(), Err(InvalidTimestamp), "{bad}");
+        }
     }
 
     #[test]

@@ -28,9 +28,21 @@ fn line<'a>(out: &mut dyn Write, widths: &[usize], cells: impl Iterator<Item = &
     Ok(writeln!(out, "{}", text.trim_end())?)
 }
 
+/// Somebody else chose this text: it must not move the cursor of who reads it.
+pub(super) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_cannot_write_to_the_terminal() {
+        assert_eq!(plain("curl\x1b[2J\r\nx"), "curl\u{fffd}[2J\u{fffd}\u{fffd}x");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

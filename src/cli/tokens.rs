@@ -57,7 +57,7 @@ pub(super) fn run(action: &Action, globals: &Globals, out: &mut dyn Write) -> Re
 
 /// The text with its control characters escaped as JSON escapes them, line ends aside. JSON itself escapes only some, and
 /// anybody may have written the token: a terminal takes the others for commands.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() && c != '\n' {

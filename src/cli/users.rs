@@ -81,8 +81,9 @@ pub(super) struct Which {
     user: Name,
 }
 
+/// What an account is named by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Name {
+pub(super) enum Name {
     Id(UserId),
     Email(Email),
 }

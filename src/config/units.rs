@@ -28,7 +28,8 @@ const SIZE: [(&str, u64); 7] = [
 pub(super) const UNLIMITED: &str = "unlimited";
 
 /// Reads a duration: whole numbers, each with a unit, the larger unit first, no unit twice.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total: u64 = 0;
     let mut units = TIME.as_slice();

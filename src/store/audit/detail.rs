@@ -97,8 +97,8 @@ impl Detail {
 }
 
 /// Details as the text of a JSON object.
-pub(super) fn to_text(details: &[Detail]) -> String {
-    let members = details.iter().map(|detail| {
+pub(super) fn to_text<'d>(details: impl IntoIterator<Item = &'d Detail>) -> String {
+    let members = details.into_iter().map(|detail| {
         let (name, value) = detail.in_json();
         (name.to_owned(), value)
     });

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::detail::to_text;
-use super::{Event, row};
+use super::{Detail, Event, row};
 use crate::store::Store;
 use crate::store::connection::Connection;
 use crate::store::error::Failure;
@@ -86,6 +86,9 @@ impl Store {
         if !self.trail.settings.read().unwrap_or_else(PoisonError::into_inner).log {
             return;
         }
+        // No e-mail address is logged.
+        let details = event.details.iter();
+        let details = details.filter(|detail| !matches!(detail, Detail::FormerEmail(_)));
         tracing::info!(
             target: "audit",
             event = event.kind.as_str(),
@@ -96,7 +99,7 @@ impl Store {
             session = event.session.map(tracing::field::display),
             address = event.address.map(tracing::field::display),
             request_id = event.request_id.as_deref(),
-            details = to_text(&event.details),
+            details = to_text(details),
             "audit"
         );
     }

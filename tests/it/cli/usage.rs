@@ -22,7 +22,7 @@ fn help_names_every_command_and_the_exit_codes() {
     assert_holds(
         &out,
         &[
-            "serve", "try", "check", "explain", "migrate", "users", "keys", "tokens", "config", "man",
+            "serve", "try", "check", "explain", "migrate", "users", "keys", "tokens", "audit", "config", "man",
         ],
     );
     assert_holds(&out, &["--config", "--set", "DOORWARD_CONFIG", "78"]);
