@@ -67,7 +67,7 @@ pub(super) async fn change(
 ) -> Result<StatusCode, Failure> {
     let change = PasswordChange::read(fields, &state, &caller).await?;
     let stored = caller.user.password_hash.expose();
-    let guess = Guess::begin(&state, Some(&caller.user.email), client.ip).await?;
+    let guess = Guess::begin(&state, Some(&caller.user.email), &client).await?;
     let verdict = state.hasher.verify(change.current_password, Some(stored)).await;
     let outcome = verdict.as_ref().map_or(Outcome::Unjudged, |verdict| (*verdict).into());
     guess.end(&state, outcome).await;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::address;
 use crate::auth::AuthState;
+use crate::auth::caller::Client;
 use crate::auth::error::Failure;
 use crate::config;
 use crate::id::Email;
@@ -12,6 +13,7 @@ use crate::password::Verdict;
 use crate::problem::Code;
 use crate::rules::gcra::Quota;
 use crate::rules::throttle::{Kind, Rule};
+use crate::store::audit::{Actor, EventKind};
 use crate::store::{AccountDigest, Attempt, Counter, CounterId, Taken};
 
 /// A password that may be tried: it has been counted as a failure, and has a place among those that are hashed.
@@ -59,13 +61,21 @@ impl Guess {
     pub(in crate::auth) async fn begin(
         state: &AuthState,
         email: Option<&Email>,
-        from: Option<IpAddr>,
+        client: &Client,
     ) -> Result<Self, Failure> {
-        let from = address(from);
+        let from = address(client.ip);
         let place = state.throttle.enter(state, from)?;
         let attempt = attempt(&state.config.throttle, email, from, state.throttle.is_crowded(state));
+        let taken = state.throttle.take(state, &attempt, from).await;
+        if taken
+            .as_ref()
+            .is_err_and(|failure| failure.code() == Code::TooManyAttempts)
+        {
+            let event = client.event_by(state, EventKind::LoginThrottled, Actor::Anonymous);
+            state.store.note(event);
+        }
         Ok(Self {
-            taken: state.throttle.take(state, &attempt, from).await?,
+            taken: taken?,
             here: attempt.known.map(|(id, _)| id),
             _place: place,
         })
