@@ -123,27 +123,27 @@ impl Feed {
         Appetite::Full
     }
 
-    /// Brings a part; `ended` says that it is the last.
-    pub fn put(&self, frame: Option<Frame<Bytes>>, ended: bool) {
+    /// Brings a part; `ended` says that it is the last. Whoever waits for it is woken, unless that is the task that brings it.
+    pub fn put(&self, frame: Option<Frame<Bytes>>, ended: bool, cx: &Context<'_>) {
         let mut state = self.0.state();
         state.frame = frame;
         state.ended |= ended;
-        state.wake_reader();
+        state.wake_reader(cx);
     }
 
-    /// Nothing more comes, for this reason.
-    pub fn fail(&self, error: io::Error) {
+    /// Nothing more comes, for this reason. Whoever waits for it is woken, unless that is the task that says so.
+    pub fn fail(&self, error: io::Error, cx: &Context<'_>) {
         let mut state = self.0.state();
         state.failure = Some(error);
         state.ended = true;
-        state.wake_reader();
+        state.wake_reader(cx);
     }
 }
 
 impl State {
-    fn wake_reader(&mut self) {
+    fn wake_reader(&mut self, cx: &Context<'_>) {
         self.wanted = false;
-        if let Some(reader) = self.reader.take() {
+        if let Some(reader) = self.reader.take_if(|reader| !reader.will_wake(cx.waker())) {
             reader.wake();
         }
     }
@@ -236,7 +236,11 @@ mod tests {
                 Appetite::Full | Appetite::Gone => Poll::Pending,
             })
             .await;
-            feed.put(Some(Frame::data(Bytes::from_static(b"abcd"))), true);
+            poll_fn(|cx| {
+                feed.put(Some(Frame::data(Bytes::from_static(b"abcd"))), true, cx);
+                Poll::Ready(())
+            })
+            .await;
         };
         let reading = tokio::spawn(async move {
             let part = next(&mut body).await;
@@ -258,7 +262,11 @@ mod tests {
                 Appetite::Full | Appetite::Gone => Poll::Pending,
             })
             .await;
-            feed.fail(io::ErrorKind::TimedOut.into());
+            poll_fn(|cx| {
+                feed.fail(io::ErrorKind::TimedOut.into(), cx);
+                Poll::Ready(())
+            })
+            .await;
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(

@@ -24,8 +24,8 @@ use crate::upstream::Gather;
 
 /// How much is read at once: the usual head fits.
 const ROOM: usize = 8 * 1024;
-/// The most that is read of a large body at once.
-const MOST_ROOM: u64 = 256 * 1024;
+/// The most that is read of a large body at once: as much as this only once a client has filled half of it.
+const MOST_ROOM: usize = 256 * 1024;
 /// How long to read away what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -41,8 +41,11 @@ pub(super) struct Line<S> {
     looked: usize,
     /// Whether the client sends nothing any more.
     ended: bool,
-    /// Whether we send nothing any more.
+    /// How much is read of a large body next.
+    room: usize,
+    /// Whether we send nothing any more, and whether to wait for the client to hear it.
     closing: bool,
+    lingers: bool,
     /// What waits to be written.
     pub(super) out: Gather,
     /// What the client is waited for, and until when.
@@ -81,7 +84,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             input: BytesMut::new(),
             looked: 0,
             ended: false,
+            room: 2 * ROOM,
             closing: false,
+            lingers: false,
             out: Gather::default(),
             wait: None,
             alarm: Alarm::default(),
@@ -93,6 +98,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Whether nothing was read that is not used, as far as is known.
     pub(super) fn is_drained(&self) -> bool {
         self.input.is_empty()
+    }
+
+    /// A body has been read to its end: the buffer that was made for it goes with it.
+    pub(super) fn body_ended(&mut self) {
+        self.room = 2 * ROOM;
+        self.input = BytesMut::from(&self.input[..]);
     }
 
     /// An answer is out: from now on the client may idle.
@@ -119,10 +130,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         let read = if expected <= ROOM as u64 {
             self.poll_read(cx)
         } else {
-            let room = usize::try_from(expected.min(MOST_ROOM)).unwrap_or(ROOM);
+            let room = usize::try_from(expected).unwrap_or(usize::MAX).min(self.room);
             self.input.reserve(room);
             let read = pin!(self.io.read_buf(&mut self.input)).poll(cx);
-            self.ended = matches!(read, Poll::Ready(Ok(0)));
+            if let Poll::Ready(Ok(bytes)) = read {
+                self.ended = bytes == 0;
+                if bytes >= self.room {
+                    self.room = (2 * self.room).min(MOST_ROOM);
+                }
+            }
             read
         };
         if let Poll::Ready(read) = read {
@@ -167,7 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         ending: &mut Ending<'_, F>,
         cx: &mut Context<'_>,
     ) -> Poll<Next> {
-        if ending.poll(cx) {
+        // A head that has begun keeps the time that it had.
+        if ending.poll(cx) && self.wait == Some(Wait::Request) {
             self.wait = None;
         }
         let wait = if self.input.is_empty() {
@@ -243,9 +260,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         if !self.closing {
             self.closing = true;
             self.alarm.set(LINGER);
+            // What has come meanwhile counts as well.
+            self.lingers = is_unread || matches!(self.poll_read(cx), Poll::Ready(Ok(1..)));
         }
         ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-        if !is_unread || self.ended {
+        if !self.lingers || self.ended {
             return Poll::Ready(Ok(()));
         }
         let mut space = [const { MaybeUninit::uninit() }; ROOM];

@@ -61,11 +61,15 @@ impl Upload {
         loop {
             let error = match self.decoder.step(&mut line.input, &line.limits) {
                 Ok(Step::Frame(frame)) => {
-                    self.feed.put(Some(frame), self.has_ended());
+                    if self.has_ended() {
+                        line.body_ended();
+                    }
+                    self.feed.put(Some(frame), self.has_ended(), cx);
                     return Poll::Ready(());
                 }
                 Ok(Step::Ended) => {
-                    self.feed.put(None, true);
+                    line.body_ended();
+                    self.feed.put(None, true, cx);
                     return Poll::Ready(());
                 }
                 Ok(Step::More) => match line.poll_read_body(self.decoder.expected(), cx) {
@@ -79,7 +83,7 @@ impl Upload {
                     "the chunked framing of the request body is broken",
                 ),
             };
-            self.feed.fail(error);
+            self.feed.fail(error, cx);
             return Poll::Ready(());
         }
     }

@@ -138,6 +138,45 @@ async fn a_client_that_stops_within_a_body_is_given_up_and_one_that_trickles_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_head_that_has_begun_gets_no_more_time_when_the_gateway_stops() {
+    let (mut client, mut line) = line(LONG, Duration::from_secs(10), LONG);
+    client.write_all(&GOOD[..5]).await.unwrap();
+    let begun = Instant::now();
+    let mut stopping = pin!(async move {
+        tokio::time::sleep_until(begun + Duration::from_secs(7)).await;
+        Duration::from_secs(1)
+    });
+    let mut ending = Ending::new(stopping.as_mut());
+    let next = poll_fn(|cx| line.poll_next(&mut ending, cx)).await.unwrap();
+    assert!(matches!(next, Next::Refused(Refusal::Timeout)));
+    assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn a_body_that_was_read_leaves_no_buffer_behind_and_loses_nothing_of_what_follows() {
+    for rest in [&b""[..], GOOD] {
+        let (mut client, mut line) = line(LONG, LONG, LONG);
+        let sending = tokio::spawn(async move {
+            client.write_all(&vec![7; 1_000_000]).await.unwrap();
+            client.write_all(rest).await.unwrap();
+            client
+        });
+        let mut left = 1_000_000;
+        while left > 0 {
+            poll_fn(|cx| line.poll_read_body(left as u64, cx)).await.unwrap();
+            left -= line.input.split_to(left.min(line.input.len())).len();
+        }
+        line.body_ended();
+        assert!(line.input.capacity() <= GOOD.len(), "{}", line.input.capacity());
+        line.idle();
+        let _client = sending.await.unwrap();
+        if rest == GOOD {
+            assert_eq!(target(&next(&mut line).await), Some("/a"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_given_up() {
     let (_client, mut line) = line(LONG, LONG, Duration::from_secs(10));
     line.out.text().extend_from_slice(&[0; 10_000]);
@@ -161,6 +200,17 @@ async fn what_a_client_still_sends_is_read_away_for_a_moment_and_no_longer() {
     assert_eq!(begun.elapsed().as_millis(), 1000);
     drop(line);
     assert!(flood.await.unwrap() >= 90_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_with_the_last_answer_is_read_away_and_where_nothing_came_nobody_waits() {
+    for (sent, waited) in [(&b""[..], 0), (GOOD, 1)] {
+        let (mut client, mut line) = line(LONG, LONG, LONG);
+        client.write_all(sent).await.unwrap();
+        let begun = Instant::now();
+        poll_fn(|cx| line.poll_close(false, cx)).await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), waited);
+    }
 }
 
 #[tokio::test]
