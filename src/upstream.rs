@@ -43,7 +43,7 @@ pub use balance::digest;
 pub use body::{BodyFailure, BodyWatch, RequestBody};
 pub use fault::Fault;
 pub use flight::Flight;
-pub use http1::Gather;
+pub use http1::{Gather, body_length, write_header_line};
 pub use incoming::{Appetite, Feed, Incoming};
 pub use interim::{Hints, Interim, InterimClient};
 pub use lease::{Lease, SendFailure, Upgraded};

@@ -33,6 +33,7 @@ use decode::Step;
 pub(super) use drive::Driven;
 pub use gather::Gather;
 use head::Head;
+pub use head::{body_length, write_header_line};
 use send::Outgoing;
 pub(super) use stream::Stream;
 

@@ -13,7 +13,7 @@ use super::Alone;
 use super::line::Line;
 use super::status::{self, Asked, Framing};
 use crate::gateway::Body;
-use crate::upstream::Gather;
+use crate::upstream::{Gather, write_header_line};
 
 /// Data that is no longer than this is copied behind what stands before it: cheaper than to tell the kernel of one piece more.
 const COPIED: usize = 4 * 1024;
@@ -123,7 +123,7 @@ impl Answer {
                     out.text().extend_from_slice(b"0\r\n");
                     // Whoever did not ask for them may not look for them (RFC 9110, section 6.5.1).
                     for (name, value) in trailers.iter().filter(|_| self.takes_trailers) {
-                        status::line(name, value, out.text());
+                        write_header_line(name, value, out.text());
                     }
                     out.text().extend_from_slice(b"\r\n");
                     self.ended = true;

@@ -8,7 +8,7 @@ use std::task::Waker;
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use crate::upstream::InterimClient;
+use crate::upstream::{InterimClient, write_header_line};
 
 /// The most interim answers to one request that are passed on.
 const MOST: u32 = 16;
@@ -49,7 +49,7 @@ impl Interims {
     pub(super) fn settle(&self) -> BytesMut {
         let request = self.asking.swap(0, Ordering::AcqRel);
         if self.wait() {
-            self.take(Some(request))
+            self.take(request)
         } else {
             BytesMut::new()
         }
@@ -57,7 +57,7 @@ impl Interims {
 
     /// What is to be written now.
     pub(super) fn hear(&self) -> BytesMut {
-        self.take(Some(self.asking.load(Ordering::Acquire)))
+        self.take(self.asking.load(Ordering::Acquire))
     }
 
     /// Takes an interim answer to the request of this number, unless there were enough.
@@ -88,11 +88,11 @@ impl Interims {
     }
 
     /// What is to be written, if that is for the request of this number; what is not, is forgotten.
-    fn take(&self, request: Option<u64>) -> BytesMut {
+    fn take(&self, request: u64) -> BytesMut {
         let mut queue = self.queue();
         self.wait.store(false, Ordering::Release);
         let heads = std::mem::take(&mut queue.heads);
-        if request == Some(queue.request) {
+        if request == queue.request {
             heads
         } else {
             BytesMut::new()
@@ -134,10 +134,7 @@ fn encode(status: StatusCode, headers: &HeaderMap, out: &mut BytesMut) {
     out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.put_slice(b"\r\n");
     for (name, value) in headers {
-        out.put_slice(name.as_str().as_bytes());
-        out.put_slice(b": ");
-        out.put_slice(value.as_bytes());
-        out.put_slice(b"\r\n");
+        write_header_line(name, value, out);
     }
     out.put_slice(b"\r\n");
 }
@@ -161,11 +158,11 @@ mod tests {
             for _ in 0..5000 {
                 interims.push(request, StatusCode::EARLY_HINTS, &link());
             }
-            let heads = interims.take(Some(request));
+            let heads = interims.take(request);
             let heads = std::str::from_utf8(&heads).unwrap();
             assert_eq!(heads.matches("HTTP/1.1 103 Early Hints\r\n").count(), 16);
             interims.push(request, StatusCode::EARLY_HINTS, &link());
-            assert_eq!(interims.take(Some(request)), "", "taken ones count");
+            assert_eq!(interims.take(request), "", "taken ones count");
         }
     }
 
@@ -177,7 +174,7 @@ mod tests {
         for _ in 0..10 {
             interims.push(1, StatusCode::EARLY_HINTS, &long);
         }
-        assert!((60 * 1024..BYTES).contains(&interims.take(Some(1)).len()));
+        assert!((60 * 1024..BYTES).contains(&interims.take(1).len()));
     }
 
     #[test]
@@ -204,9 +201,9 @@ mod tests {
         let interims = Interims::default();
         interims.push(1, StatusCode::EARLY_HINTS, &link());
         assert!(interims.wait());
-        assert_eq!(interims.take(None), "");
+        assert_eq!(interims.take(2), "");
         assert!(!interims.wait());
-        assert_eq!(interims.take(Some(1)), "");
+        assert_eq!(interims.take(1), "");
     }
 
     proptest! {

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::io::Write as _;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version, response};
 
 use crate::server::head::Wishes;
 use crate::time::{Timestamp, http_date, wall_micros};
+use crate::upstream::{body_length, write_header_line};
 
 /// What of a request decides about the form of its answer.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +70,13 @@ pub(super) fn write(
             closes |= value.as_bytes().eq_ignore_ascii_case(b"close");
             continue;
         }
-        line(name, value, out);
+        write_header_line(name, value, out);
     }
     if !dated {
         date(out);
     }
     switches |= status.is_informational();
-    let said = length(&parts.headers);
+    let said = body_length(&parts.headers);
     let (framing, told) = if switches || status == StatusCode::NO_CONTENT {
         (Framing::None, None)
     } else if asked.is_head || status == StatusCode::NOT_MODIFIED {
@@ -100,26 +101,6 @@ pub(super) fn write(
     }
     out.extend_from_slice(b"\r\n");
     (framing, keeps)
-}
-
-/// Writes one header line. A [`HeaderValue`] has no line ends in it.
-pub(super) fn line(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-    out.reserve(name.len() + value.len() + 4);
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// The one length that the answer is said to have.
-fn length(headers: &HeaderMap) -> Option<u64> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let (length, None) = (lengths.next()?.to_str().ok()?, lengths.next()) else {
-        return None;
-    };
-    let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| length.parse().ok())?
 }
 
 /// Says when the answer was made (RFC 9110, section 6.6.1), for upstreams that do not.

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::request;
 use http::{Method, Response, StatusCode, Version, response};
@@ -26,7 +26,7 @@ pub(super) fn write(parts: &request::Parts, has_body: bool, out: &mut Vec<u8>) -
     for piece in [parts.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(piece.as_bytes());
     }
-    let framing = match length(&parts.headers) {
+    let framing = match body_length(&parts.headers) {
         _ if !has_body => Framing::None,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
@@ -34,31 +34,32 @@ pub(super) fn write(parts: &request::Parts, has_body: bool, out: &mut Vec<u8>) -
     for (name, value) in &parts.headers {
         // How the body is framed is said once, below, and nowhere else.
         if *name != TRANSFER_ENCODING && *name != CONTENT_LENGTH {
-            line(name, value, out);
+            write_header_line(name, value, out);
         }
     }
     match framing {
         Framing::None if parts.headers.contains_key(CONTENT_LENGTH) => {
-            line(&CONTENT_LENGTH, &HeaderValue::from_static("0"), out);
+            write_header_line(&CONTENT_LENGTH, &HeaderValue::from_static("0"), out);
         }
         Framing::None => {}
-        Framing::Length(length) => line(&CONTENT_LENGTH, &HeaderValue::from(length), out),
-        Framing::Chunked => line(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"), out),
+        Framing::Length(length) => write_header_line(&CONTENT_LENGTH, &HeaderValue::from(length), out),
+        Framing::Chunked => write_header_line(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"), out),
     }
     out.extend_from_slice(b"\r\n");
     framing
 }
 
 /// Writes one header line. A [`HeaderValue`] has no line ends in it.
-pub(super) fn line(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
+pub fn write_header_line(name: &HeaderName, value: &HeaderValue, out: &mut impl BufMut) {
     let pieces = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"];
     for piece in pieces {
-        out.extend_from_slice(piece);
+        out.put_slice(piece);
     }
 }
 
 /// The one length that a body is said to have, in digits; `None` where it has to be found out.
-fn length(headers: &HeaderMap) -> Option<u64> {
+#[must_use]
+pub fn body_length(headers: &HeaderMap) -> Option<u64> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let (length, None) = (lengths.next()?.to_str().ok()?, lengths.next()) else {
         return None;

@@ -105,7 +105,7 @@ impl Outgoing {
                     {
                         self.out.text().extend_from_slice(b"0\r\n");
                         for (name, value) in &trailers {
-                            head::line(name, value, self.out.text());
+                            head::write_header_line(name, value, self.out.text());
                         }
                         return self.end(b"\r\n").map(Poll::Ready);
                     }
