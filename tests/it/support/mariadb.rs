@@ -311,9 +311,12 @@ async fn connect(port: u16, database: &str) -> sqlx::Result<MySqlConnection> {
 
 /// Makes the system tables and the user.
 fn install(dir: &Path) {
+    // A server that starts removes temporary tables that it finds: those of others, where the folder is shared.
+    std::fs::create_dir(dir.join("tmp")).expect("the folder takes another");
     let made = program("mariadb-install-db")
         .arg("--no-defaults")
         .arg(format!("--datadir={}", dir.join("data").display()))
+        .arg(format!("--tmpdir={}", dir.join("tmp").display()))
         .args([
             "--user=root",
             "--auth-root-authentication-method=normal",
@@ -369,6 +372,7 @@ fn spawn(user: &str, dir: &Path, port: u16, settings: &[&str]) -> Child {
         ])
         .arg(format!("--port={port}"))
         .arg(format!("--datadir={}", dir.join("data").display()))
+        .arg(format!("--tmpdir={}", dir.join("tmp").display()))
         .arg(format!("--socket={}", dir.join("socket").display()))
         .arg(format!("--pid-file={}", dir.join("pid").display()))
         .arg(format!("--init-file={}", dir.join("init.sql").display()))
