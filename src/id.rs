@@ -7,6 +7,7 @@ mod certificate;
 mod email;
 mod identity;
 mod principal;
+mod told;
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +20,7 @@ pub use certificate::ClientCertificate;
 pub use email::{Email, InvalidEmail};
 pub use identity::{Identity, InvalidName, InvalidRole, MAX_ROLES, Role, UserName};
 pub use principal::{InvalidIssuerName, InvalidSubject, IssuerName, Principal, Subject};
+pub use told::{TELLING, Told};
 
 use crate::time::Timestamp;
 

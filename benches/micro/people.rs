@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorward::id::{Identity, Role, SessionId, UserId};
+use doorward::id::{Identity, Role, SessionId, Told, UserId};
 use doorward::rules::policy::{Access, AuthMode, TrustedIssuers};
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ pub(crate) fn ann() -> Arc<Identity> {
         roles: roles(&["billing", "support", "user"]),
         session: Some(SessionId::from_bytes([2; 16])),
         claims,
+        told: Told::default(),
     })
 }
 

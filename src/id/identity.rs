@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Email, Principal, SessionId};
+use super::{Email, Principal, SessionId, Told};
 
 /// Who a request comes from, as policy and identity headers see it. It is independent of how that was proven.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Identity {
     pub session: Option<SessionId>,
     /// Every claim of the token, for routes that ask for `claims`.
     pub claims: Map<String, Value>,
+    /// What upstreams are told of all that: to be left as it is made.
+    pub told: Told,
 }
 
 /// What a user is called: 1 to 100 characters, none a control character, not only blanks, trimmed.

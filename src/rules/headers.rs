@@ -86,7 +86,7 @@ pub fn rewrite_request(
     headers.insert(REQUEST_ID, forwarding.request_id.clone());
     headers.append(VIA, via(forwarding.version));
     if let Some(identity) = permit.identity() {
-        names.set(headers, identity, &mut buffer);
+        names.set(headers, identity);
     }
 }
 

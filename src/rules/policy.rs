@@ -126,7 +126,7 @@ pub fn decide(access: &Access, who: Option<&Arc<Identity>>) -> Result<Permit, De
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{SessionId, UserId};
+    use crate::id::{SessionId, Told, UserId};
     use serde_json::json;
 
     fn ann(roles: &[&str], claims: Value) -> Arc<Identity> {
@@ -140,6 +140,7 @@ mod tests {
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
             session: Some(SessionId::from_bytes([2; 16])),
             claims,
+            told: Told::default(),
         })
     }
 

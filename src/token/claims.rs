@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::assertion::Assertions;
 use super::key::Key;
 use super::{CLOCK_SKEW, Reason, Refusal, Settings};
-use crate::id::{Email, Identity, Principal, Role, SessionId, TokenId, UserId, UserName};
+use crate::id::{Email, Identity, Principal, Role, SessionId, TokenId, Told, UserId, UserName};
 use crate::time::Timestamp;
 
 /// 9999-12-31T23:59:59Z in seconds since the epoch: the last instant that RFC 3339 can write.
@@ -72,6 +72,7 @@ impl Verified {
             roles: claims.get("roles").and_then(roles).ok_or(Reason::Profile)?,
             session: Some(session),
             claims: Map::new(),
+            told: Told::default(),
         };
         let token = exactly(&claims, "jti", Reason::Id)?;
         let generation = claims.get("gen").and_then(Value::as_u64);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::id::{Identity, IssuerName, Principal, Role, SessionId, UserId};
+use crate::id::{Identity, IssuerName, Principal, Role, SessionId, Told, UserId};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Who {
@@ -51,6 +51,7 @@ impl Who {
             roles,
             session: Some(SessionId::from_bytes([0; 16])),
             claims: Map::new(),
+            told: Told::default(),
         };
         if let Some(issuer) = &self.issuer {
             identity.principal = Principal::Foreign {

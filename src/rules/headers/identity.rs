@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names;
-use super::value::{set_written, write_encoded, write_plain};
-use crate::id::{Identity, IssuerName, Principal};
+use super::value::{take_value, write_encoded, write_plain};
+use crate::id::{Identity, IssuerName, Principal, TELLING};
 use crate::rules::policy::Permit;
 
 /// The names of the identity headers, made once, and the prefix that clients may not use.
@@ -109,46 +109,66 @@ impl IdentityHeaders {
             headers.insert(name, HeaderValue::from_static(""));
         }
         if let Some(identity) = permit.identity() {
-            self.set(headers, identity, &mut BytesMut::with_capacity(256));
+            self.set(headers, identity);
         }
     }
 
     /// Sets the headers: those of the user and of the issuer always, the others where the identity has what they say.
-    pub(super) fn set(&self, headers: &mut HeaderMap, identity: &Identity, buffer: &mut BytesMut) {
-        let mut text = [0; 36];
-        match &identity.principal {
-            Principal::User(id) => {
-                buffer.extend_from_slice(id.write(&mut text).as_bytes());
-                set_written(headers, &self.user, buffer);
-                headers.insert(&self.issuer, HeaderValue::from_static(IssuerName::SELF));
+    pub(super) fn set(&self, headers: &mut HeaderMap, identity: &Identity) {
+        let names = [
+            &self.user,
+            &self.issuer,
+            &self.session,
+            &self.email,
+            &self.name,
+            &self.roles,
+        ];
+        let values = identity.told.values(|| values(identity));
+        for (name, value) in names.into_iter().zip(values) {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
             }
-            Principal::Foreign { issuer, subject } => {
-                write_plain(buffer, format_args!("{issuer}:"));
-                write_encoded(buffer, subject.as_str());
-                set_written(headers, &self.user, buffer);
-                write_plain(buffer, issuer);
-                set_written(headers, &self.issuer, buffer);
-            }
-        }
-        if let Some(session) = identity.session {
-            buffer.extend_from_slice(session.write(&mut text).as_bytes());
-            set_written(headers, &self.session, buffer);
-        }
-        if let Some(email) = &identity.email {
-            write_encoded(buffer, email.as_str());
-            set_written(headers, &self.email, buffer);
-        }
-        if let Some(name) = &identity.name {
-            write_encoded(buffer, name.as_str());
-            set_written(headers, &self.name, buffer);
-        }
-        // A role holds no comma and nothing that is encoded.
-        for (index, role) in identity.roles.iter().enumerate() {
-            buffer.extend_from_slice(if index == 0 { b"" } else { b"," });
-            buffer.extend_from_slice(role.as_str().as_bytes());
-        }
-        if !identity.roles.is_empty() {
-            set_written(headers, &self.roles, buffer);
         }
     }
+}
+
+/// What is told of an identity: the user, the issuer, the session, the address, the name and the roles.
+fn values(identity: &Identity) -> [Option<HeaderValue>; TELLING] {
+    let mut buffer = BytesMut::with_capacity(256);
+    let mut text = [0; 36];
+    let (user, issuer) = match &identity.principal {
+        Principal::User(id) => {
+            buffer.extend_from_slice(id.write(&mut text).as_bytes());
+            let issuer = HeaderValue::from_static(IssuerName::SELF);
+            (take_value(&mut buffer), Some(issuer))
+        }
+        Principal::Foreign { issuer, subject } => {
+            write_plain(&mut buffer, format_args!("{issuer}:"));
+            write_encoded(&mut buffer, subject.as_str());
+            let user = take_value(&mut buffer);
+            write_plain(&mut buffer, issuer);
+            (user, take_value(&mut buffer))
+        }
+    };
+    let session = identity.session.and_then(|session| {
+        buffer.extend_from_slice(session.write(&mut text).as_bytes());
+        take_value(&mut buffer)
+    });
+    let mut encoded = |text: &str| {
+        write_encoded(&mut buffer, text);
+        take_value(&mut buffer)
+    };
+    let email = identity.email.as_ref().and_then(|email| encoded(email.as_str()));
+    let name = identity.name.as_ref().and_then(|name| encoded(name.as_str()));
+    // A role holds no comma and nothing that is encoded.
+    for (index, role) in identity.roles.iter().enumerate() {
+        buffer.extend_from_slice(if index == 0 { b"" } else { b"," });
+        buffer.extend_from_slice(role.as_str().as_bytes());
+    }
+    let roles = if identity.roles.is_empty() {
+        None
+    } else {
+        take_value(&mut buffer)
+    };
+    [user, issuer, session, email, name, roles]
 }

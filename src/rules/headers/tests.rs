@@ -10,7 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Map;
 
 use super::*;
-use crate::id::{Identity, Principal, SessionId, UserId};
+use crate::id::{Identity, Principal, SessionId, Told, UserId};
 use crate::rules::policy::{Access, AuthMode, TrustedIssuers, decide};
 
 const USER: &str = "01010101-0101-0101-0101-010101010101";
@@ -23,6 +23,7 @@ fn identity(name: &str, roles: &[&str]) -> Arc<Identity> {
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         session: Some(SessionId::from_bytes([2; 16])),
         claims: Map::new(),
+        told: Told::default(),
     })
 }
 
@@ -162,6 +163,7 @@ fn a_subject_of_another_issuer_is_told_apart_from_our_users() {
         roles: Vec::new(),
         session: None,
         claims: Map::new(),
+        told: Told::default(),
     });
     let seen = request(&[]).of(&foreign).rewritten();
     let identity: Vec<String> = lines(&seen)

@@ -53,7 +53,8 @@ pub(super) fn set_written(headers: &mut HeaderMap, name: &HeaderName, buffer: &m
     }
 }
 
-fn take_value(buffer: &mut BytesMut) -> Option<HeaderValue> {
+/// What was written, as a value.
+pub(super) fn take_value(buffer: &mut BytesMut) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(buffer.split().freeze()).ok()
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config;
-use crate::id::{Identity, Principal, Role, Subject, UserName};
+use crate::id::{Identity, Principal, Role, Subject, Told, UserName};
 use crate::time::Timestamp;
 use crate::token::claims::{LAST_SECOND, names};
 use crate::token::{CLOCK_SKEW, Reason};
@@ -80,6 +80,7 @@ pub(super) fn identity(claims: Map<String, Value>, config: &config::Issuer) -> R
             .unwrap_or_default(),
         session: None,
         claims: Map::new(),
+        told: Told::default(),
     };
     Ok(Identity { claims, ..identity })
 }
