@@ -165,7 +165,7 @@ impl Tokens {
     /// Time and revocation are judged on every call, whether or not the token was seen before; so is whether the key
     /// that signed it is still held. A token that is both revoked and expired is `Expired`.
     pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Arc<Verified>, Refusal> {
-        self.own(token, self.cache.get(token), now)
+        self.own(token, self.cache.get(token.as_bytes()), now)
     }
 
     /// Judges the text of a bearer token where these issuers are trusted.
@@ -178,6 +178,24 @@ impl Tokens {
             return self.authenticate(token, now).map(Accepted::Own);
         }
         foreign::accept(self, token, trusted, now).await
+    }
+
+    /// Judges the bytes of a bearer token of ours that was seen before, as [`Tokens::accept`] does; `None`: it is not known, or
+    /// has to be looked at again.
+    #[must_use]
+    pub fn recall(&self, token: &[u8], trusted: &TrustedIssuers, now: Timestamp) -> Option<Result<Accepted, Refusal>> {
+        if !trusted.own {
+            return None;
+        }
+        match self.cache.get(token)? {
+            Accepted::Own(verified) if self.keys.load().holds(&verified.key) => Some(
+                verified
+                    .check_time(now, self.settings.leeway)
+                    .and_then(|()| self.stands(&verified))
+                    .map(|()| Accepted::Own(verified)),
+            ),
+            Accepted::Own(_) | Accepted::Foreign(_) => None,
+        }
     }
 
     /// Judges a token of ours that has been looked up.

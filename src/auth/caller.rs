@@ -80,7 +80,7 @@ impl FromRequestParts<AuthState> for Bearer {
 /// Judges the token that a request shows, by what is in memory.
 fn authenticate(headers: &HeaderMap, state: &AuthState) -> Result<Arc<Verified>, Failure> {
     let missing = || Failure::new(Code::TokenMissing, "send the access token as `Authorization: Bearer …`");
-    let text = bearer_token(headers)?.ok_or_else(missing)?;
+    let text = bearer_token(headers)?.ok_or_else(missing)?.text()?;
     Ok(state.tokens.authenticate(text, state.clock.now())?)
 }
 

@@ -138,10 +138,16 @@ impl Proxy {
         if offered.is_some() && sent.is_some() {
             return Err(Refused::Bearer(InvalidBearer::Several));
         }
-        let Some(token) = offered.as_deref().or(sent) else {
-            return Ok(None);
+        let issuers = &route.access.issuers;
+        let token = match (&offered, sent) {
+            (Some(offered), _) => offered,
+            (None, Some(sent)) => match self.tokens.recall(sent.bytes(), issuers, now) {
+                Some(judged) => return judged.map(Some).map_err(Refused::Token),
+                None => sent.text().map_err(Refused::Bearer)?,
+            },
+            (None, None) => return Ok(None),
         };
-        let accepted = self.tokens.accept(token, &route.access.issuers, now).await;
+        let accepted = self.tokens.accept(token, issuers, now).await;
         accepted.map(Some).map_err(Refused::Token)
     }
 }

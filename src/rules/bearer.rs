@@ -1,6 +1,8 @@
 //! Finding the bearer token of a request (RFC 6750, section 2.1). Only the `Authorization` header is looked at: a token in a
 //! query or a form ends up in logs and caches.
 
+use std::fmt;
+
 use http::{HeaderMap, header};
 use memchr::memchr;
 
@@ -31,8 +33,37 @@ impl InvalidBearer {
     }
 }
 
+/// What was sent as a token. One that is known needs no look at its characters.
+#[derive(Clone, Copy)]
+pub struct Bearer<'a>(&'a [u8]);
+
+impl<'a> Bearer<'a> {
+    /// Its bytes, whatever they are.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Its text, if it is made of what a token may be made of.
+    pub fn text(self) -> Result<&'a str, InvalidBearer> {
+        // Without a way out in the middle, which no processor can take many bytes at a time with: tokens are long.
+        let plain = self.0.iter().fold(true, |plain, byte| plain & is_plain(*byte));
+        match std::str::from_utf8(self.0) {
+            Ok(token) if plain && !token.is_empty() => Ok(token),
+            Ok(_) | Err(_) => Err(InvalidBearer::Malformed),
+        }
+    }
+}
+
+/// Not shown, as it is a token.
+impl fmt::Debug for Bearer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(…)")
+    }
+}
+
 /// The token of a request, if there is one. The scheme's case does not matter (RFC 9110, section 11.1).
-pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, InvalidBearer> {
+pub fn bearer_token(headers: &HeaderMap) -> Result<Option<Bearer<'_>>, InvalidBearer> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -49,12 +80,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, InvalidBearer> 
         });
     }
     let token = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
-    // Without a way out in the middle, which no processor can take many bytes at a time with: tokens are long.
-    let plain = token.iter().fold(true, |plain, byte| plain & is_plain(*byte));
-    match std::str::from_utf8(token) {
-        Ok(token) if plain && !token.is_empty() => Ok(Some(token)),
-        Ok(_) | Err(_) => Err(InvalidBearer::Malformed),
-    }
+    Ok(Some(Bearer(token)))
 }
 
 /// Whether it may be in a token (RFC 6750, section 2.1): a letter, a digit, or one of `-._~+/=`.
@@ -77,7 +103,10 @@ mod tests {
         for value in values {
             headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
-        bearer_token(&headers).map(|token| token.map(str::to_owned))
+        match bearer_token(&headers)? {
+            None => Ok(None),
+            Some(token) => token.text().map(|token| Some(token.to_owned())),
+        }
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl<V: Clone> Cache<V> {
     }
 
     /// What this very text stands for.
-    pub(super) fn get(&self, text: &str) -> Option<V> {
+    pub(super) fn get(&self, text: &[u8]) -> Option<V> {
         let hash = self.hash(text);
         let set = read(self.made(self.place(hash))?);
         let slot = set.iter().find(|slot| slot.is(hash, text))?;
@@ -102,7 +102,7 @@ impl<V: Clone> Cache<V> {
         let Some(forget_at) = now.checked_add(lives_for) else {
             return;
         };
-        let hash = self.hash(text);
+        let hash = self.hash(text.as_bytes());
         let place = self.place(hash);
         // What has expired goes, though its room is not needed: all sets have had their turn after so many new tokens.
         self.tidy_one(self.next(), now);
@@ -118,7 +118,7 @@ impl<V: Clone> Cache<V> {
             forget_at,
         };
         let mut set = write(self.set(place));
-        let before = set.iter().position(|slot| slot.is(hash, text));
+        let before = set.iter().position(|slot| slot.is(hash, text.as_bytes()));
         let before = before.or_else(|| {
             if set.len() < MOST {
                 None
@@ -206,8 +206,7 @@ impl<V: Clone> Cache<V> {
         self.hand.fetch_add(1, Ordering::Relaxed) % self.sets
     }
 
-    fn hash(&self, text: &str) -> u64 {
-        let text = text.as_bytes();
+    fn hash(&self, text: &[u8]) -> u64 {
         self.hasher.hash_one(&text[text.len().saturating_sub(TAIL)..])
     }
 
@@ -236,8 +235,8 @@ impl<V> Cache<V> {
 }
 
 impl<V> Slot<V> {
-    fn is(&self, hash: u64, text: &str) -> bool {
-        self.hash == hash && *self.text == *text
+    fn is(&self, hash: u64, text: &[u8]) -> bool {
+        self.hash == hash && self.text.as_bytes() == text
     }
 }
 

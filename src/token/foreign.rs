@@ -112,7 +112,7 @@ pub(super) async fn accept(
 }
 
 fn judge(tokens: &Tokens, token: &str, trusted: &TrustedIssuers, now: Timestamp) -> Result<Accepted, Unsettled> {
-    let known = tokens.cache.get(token);
+    let known = tokens.cache.get(token.as_bytes());
     match &known {
         Some(Accepted::Own(_)) if trusted.own => return own(tokens, token, known, now),
         Some(Accepted::Foreign(foreign)) if trusted.others.contains(&foreign.issuer.config().name) => {

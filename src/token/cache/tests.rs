@@ -30,13 +30,13 @@ fn the_oldest_go_and_what_is_asked_for_stays() {
         cache.remember(&format!("token {number}"), number, LONG);
         // One that was asked for within the last quarter of what there is room for.
         let hot = number - number % 200;
-        assert_eq!(cache.get(&format!("token {hot}")), Some(hot), "at {number}");
+        assert_eq!(cache.get(format!("token {hot}").as_bytes()), Some(hot), "at {number}");
     }
     assert!(is_counted_right(&cache));
     assert!((900..=1000).contains(&cache.len()), "{}", cache.len());
-    let kept = (9_500..10_000).filter(|number| cache.get(&format!("token {number}")) == Some(*number));
+    let kept = (9_500..10_000).filter(|number| cache.get(format!("token {number}").as_bytes()) == Some(*number));
     assert!(kept.count() >= 450);
-    assert!((0..5_000).all(|number| number % 200 == 0 || cache.get(&format!("token {number}")).is_none()));
+    assert!((0..5_000).all(|number| number % 200 == 0 || cache.get(format!("token {number}").as_bytes()).is_none()));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn as_many_as_there_is_room_for_are_remembered() {
     for number in 0..10_000 {
         cache.remember(&format!("token {number}"), number, LONG);
     }
-    let kept = (0..10_000).filter(|number| cache.get(&format!("token {number}")) == Some(*number));
+    let kept = (0..10_000).filter(|number| cache.get(format!("token {number}").as_bytes()) == Some(*number));
     // Only a set that would have more than its sixteen has lost some.
     assert!(kept.count() >= 9_990, "{}", cache.len());
 }
@@ -54,11 +54,11 @@ fn as_many_as_there_is_room_for_are_remembered() {
 fn with_room_for_nothing_nothing_is_remembered() {
     let cache = Cache::new(0);
     cache.remember("token", 1, LONG);
-    assert_eq!((cache.get("token"), cache.len()), (None, 0));
+    assert_eq!((cache.get(b"token"), cache.len()), (None, 0));
     let cache = Cache::new(1);
     for (number, text) in ["one", "other"].into_iter().enumerate() {
         cache.remember(text, number, LONG);
-        assert_eq!((cache.get(text), cache.len()), (Some(number), 1));
+        assert_eq!((cache.get(text.as_bytes()), cache.len()), (Some(number), 1));
     }
     // It would count as two.
     cache.remember(&"x".repeat(UNIT_BYTES + 1), 2, LONG);
@@ -74,7 +74,7 @@ fn what_has_expired_goes_when_others_come_though_there_is_room() {
     for number in 0..cache.sets {
         cache.remember(&format!("new {number}"), number, LONG);
     }
-    assert!((0..100).all(|number| cache.get(&format!("old {number}")).is_none()));
+    assert!((0..100).all(|number| cache.get(format!("old {number}").as_bytes()).is_none()));
     assert!(is_counted_right(&cache));
 }
 
@@ -88,7 +88,7 @@ fn of_threads_that_remember_and_ask_at_once_nothing_is_counted_wrong() {
                 for number in 0..20_000 {
                     let number = (number * 7 + thread) % 900;
                     let text = format!("token {number} {}", "y".repeat(number % 3 * UNIT_BYTES));
-                    match cache.get(&text) {
+                    match cache.get(text.as_bytes()) {
                         Some(value) => assert_eq!(value, number),
                         None => cache.remember(&text, number, Duration::from_millis(number as u64 % 9)),
                     }
@@ -113,11 +113,11 @@ proptest! {
             let part = |which: usize| ["a", "b", "c", "d"][which].repeat(TAIL);
             let text = format!("{}{}{}", part(begin), part(middle), part(end));
             if asks {
-                let found = cache.get(&text);
+                let found = cache.get(text.as_bytes());
                 prop_assert!(found.is_none() || found == remembered.get(&text).copied());
             } else {
                 cache.remember(&text, number, LONG);
-                prop_assert_eq!(cache.get(&text), Some(number));
+                prop_assert_eq!(cache.get(text.as_bytes()), Some(number));
                 remembered.insert(text, number);
             }
             prop_assert!(is_counted_right(&cache));
