@@ -32,14 +32,12 @@ use crate::config::Config;
 use crate::limiter::{Client, Gauge, Limiter};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, is_grpc};
-use crate::proxy::{
-    Caller, Exchange, InvalidProxy, Moment, Peer, Proxy, Refused, Target, Trace, overloaded, rate_limited,
-};
+use crate::proxy::{Caller, Exchange, InvalidProxy, Peer, Proxy, Refused, Target, Trace, overloaded, rate_limited};
 use crate::rules::cors::{Cors, preflight_for};
 use crate::rules::headers::client_address;
 use crate::rules::path::RequestPath;
 use crate::rules::trace_context::{self, TraceMode};
-use crate::time::{Clock, monotonic};
+use crate::time::{Clock, Moment};
 use crate::tls::Challenges;
 use crate::token::Tokens;
 use crate::upstream::{Incoming, Interim, Pools, UpstreamError, Upstreams};
@@ -195,10 +193,7 @@ impl Gateway {
         interim: Option<Interim>,
         done: D,
     ) -> Response<Body<D>> {
-        let moment = Moment {
-            now: self.clock.now(),
-            started: monotonic(),
-        };
+        let moment = self.clock.moment();
         let snapshot = self.snapshot.load_full();
         let (mut parts, incoming) = request.into_parts();
         let span = trace_context::settle(&mut parts.headers, snapshot.trace, begin_trace);

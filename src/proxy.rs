@@ -30,7 +30,7 @@ use http_body::Body as _;
 
 pub use body::{BodyError, ResponseBody};
 pub use error::{Refused, overloaded, rate_limited};
-pub use exchange::{Caller, Exchange, Moment, Peer, Trace};
+pub use exchange::{Caller, Exchange, Peer, Trace};
 pub use target::Target;
 pub use tunnel::{Traffic, Tunnel, TunnelEnd};
 pub use upgrade::{ClientBytes, Switch};

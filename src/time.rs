@@ -3,6 +3,8 @@
 //! Everything that decides by time takes a [`Timestamp`]; only this module reads the clocks of the machine, so that a test
 //! moves the clock instead of sleeping.
 
+mod kept;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
 use ::time::macros::format_description;
 use rustix::time::{ClockId, clock_gettime};
+
+pub use kept::{keep, recent, recent_for_timers, recent_wall_micros, refresh};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +131,26 @@ impl Clock {
             Source::Shifted(offset) => Timestamp(system_now().0.saturating_add(offset.load(Ordering::SeqCst))),
         }
     }
+
+    /// What time it is, by both clocks. A worker reads one of them for it, once.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        let (started, wall) = kept::both();
+        let now = match &self.0 {
+            Source::System => wall,
+            Source::Shifted(offset) => Timestamp(wall.0.saturating_add(offset.load(Ordering::SeqCst))),
+        };
+        Moment { now, started }
+    }
+}
+
+/// When a request is handled: read once, used throughout.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the wall clock, for tokens.
+    pub now: Timestamp,
+    /// By the monotonic clock, for timeouts.
+    pub started: Instant,
 }
 
 /// Moves a [`Clock::shifted`] clock.

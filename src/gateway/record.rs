@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::problem::Code;
 use crate::proxy::{Caller, Trace, Traffic, TunnelEnd};
 use crate::rules::trace_context::trace_id;
-use crate::time::monotonic;
+use crate::time::{recent, refresh};
 use crate::upstream::UpstreamError;
 
 /// One request, told of when dropped.
@@ -214,7 +214,11 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let now = monotonic();
+        // An answer that took an upstream was waited for, and the clock read when it came.
+        if self.upstream.is_none() {
+            refresh();
+        }
+        let now = recent();
         let took = now.saturating_duration_since(self.started);
         self.metrics.in_flight.dec();
         if self.traffic.is_some() {

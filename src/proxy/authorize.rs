@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, Method};
 
-use super::{Exchange, Moment, Proxy, Refused, Route, Target, Trace, edge, upgrade};
+use super::{Exchange, Proxy, Refused, Route, Target, Trace, edge, upgrade};
 use crate::limiter::{Client, Standing, network};
 use crate::rules::bearer::{InvalidBearer, bearer_token};
 use crate::rules::policy::{AuthMode, Permit, decide};
 use crate::rules::route::Found;
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 use crate::token::Accepted;
 
 /// A request that may pass.

@@ -14,6 +14,7 @@ use super::error::{token_code, token_problem};
 use crate::config::Streams;
 use crate::problem::Code;
 use crate::rules::headers::{IdentityHeaders, clean_trailers};
+use crate::time::refresh;
 use crate::token::{Leash, Refusal, Watched};
 use crate::upstream::{AnswerBody, BodyWatch, Fault, Flight, Lease};
 
@@ -310,8 +311,12 @@ impl Body for ResponseBody {
         if inner.is_end_stream() {
             give_back(loan);
             *flight = None;
-        } else if let Some(leash) = leash {
-            leash.part(cx);
+        } else {
+            // A worker that has always something to move never waits, and waiting is when else it looks at the clock.
+            refresh();
+            if let Some(leash) = leash {
+                leash.part(cx);
+            }
         }
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {

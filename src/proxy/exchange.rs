@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::HeaderValue;
 
@@ -10,7 +9,7 @@ use super::Target;
 use crate::id::Identity;
 use crate::limiter::Place;
 use crate::rules::headers::CertificateHeaders;
-use crate::time::Timestamp;
+use crate::time::Moment;
 use crate::upstream::{BodyWatch, Interim, Pools};
 
 /// The other end of a client's connection.
@@ -72,13 +71,4 @@ pub struct Exchange<'a> {
     pub moment: Moment,
     /// The worker's connections to upstreams.
     pub pools: &'a Pools,
-}
-
-/// When a request is handled: read once, used throughout.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// By the wall clock, for tokens.
-    pub now: Timestamp,
-    /// By the monotonic clock, for timeouts.
-    pub started: Instant,
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use tokio::time::{sleep_until, timeout_at};
 
 use super::body::ResponseBody;
 use super::error::Refused;
@@ -15,7 +16,7 @@ use super::{lifetime, whoami};
 use crate::config::ServerAddress;
 use crate::rules::headers::IdentityHeaders;
 use crate::rules::policy::Permit;
-use crate::time::monotonic;
+use crate::time::{recent, recent_for_timers};
 use crate::upstream::{
     AnswerBody, BodyWatch, Flight, Hints, Lease, Pools, RequestBody, SendFailure, Server, Upstream, UpstreamError,
 };
@@ -59,8 +60,8 @@ impl Errand<'_> {
         let Some(deadline) = self.deadline else {
             return delivery.await.map_err(Refused::Upstream);
         };
-        let limit = deadline.saturating_duration_since(monotonic());
-        match tokio::time::timeout(limit, delivery).await {
+        let limit = deadline.saturating_duration_since(recent());
+        match timeout_at(recent_for_timers() + limit, delivery).await {
             Ok(answer) => answer.map_err(Refused::Upstream),
             Err(_) => Err(Refused::Timeout(limit)),
         }
@@ -206,7 +207,7 @@ impl Errand<'_> {
 
     /// Waits `limit` for the answer, counted from when the request body last moved: a long upload is not a slow upstream.
     async fn within<F: Future>(&self, limit: Duration, mut sending: Pin<&mut F>) -> Option<F::Output> {
-        let mut sleep = pin!(tokio::time::sleep(limit.min(lifetime::SOON)));
+        let mut sleep = pin!(sleep_until(recent_for_timers() + limit.min(lifetime::SOON)));
         let mut later = limit.checked_sub(lifetime::SOON);
         loop {
             tokio::select! {

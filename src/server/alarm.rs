@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::time::recent_for_timers;
+
 /// A deadline that moves far more often than it passes: the timer is only touched when it rings or must ring earlier.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
@@ -15,7 +17,7 @@ pub(super) struct Alarm {
 
 impl Alarm {
     pub(super) fn set(&mut self, after: Duration) {
-        self.at = Some(Instant::now() + after);
+        self.at = Some(recent_for_timers() + after);
     }
 
     pub(super) fn set_at(&mut self, at: Instant) {

@@ -20,6 +20,7 @@ use crate::limiter::{Place, network};
 use crate::metrics::RefusedConnection;
 use crate::proxy::Peer;
 use crate::rules::headers::CertificateHeaders;
+use crate::time::refresh;
 use crate::tls;
 use crate::upstream::Pools;
 
@@ -72,6 +73,8 @@ pub(super) async fn serve(
     pools: Arc<Pools>,
     mut phase: watch::Receiver<Phase>,
 ) {
+    // Handshakes can keep a worker busy for long.
+    refresh();
     // An answer is written whole: waiting for more to send with it only adds delay. It works without, too.
     let _ = stream.set_nodelay(true);
     let metrics = Arc::clone(shared.gateway.metrics());

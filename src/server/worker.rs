@@ -18,6 +18,7 @@ use super::{Door, Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::limiter::Tally;
+use crate::time;
 use crate::tls::Tls;
 use crate::upstream::Pools;
 
@@ -89,9 +90,11 @@ pub(super) fn run(
     shared: &Arc<ArcSwap<Shared>>,
     mut phase: watch::Receiver<Phase>,
 ) {
+    time::keep();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
+        .on_thread_unpark(time::refresh)
         .build()
     {
         Ok(runtime) => runtime,

@@ -134,7 +134,7 @@ impl Blocklist {
         if self.is_revoked(token, session, generation) {
             return Standing::Revoked;
         }
-        self.standing_unless_revoked(time::monotonic())
+        self.standing_unless_revoked(time::recent())
     }
 
     /// What is known about what is not known to be revoked.

@@ -15,7 +15,7 @@ use super::lease::{Held, Lease};
 use super::slots::{Slots, Turn};
 use super::{Server, ServerId, UpstreamError};
 use crate::config::ServerAddress;
-use crate::time::monotonic;
+use crate::time::{monotonic, recent};
 
 /// How many exchanges a connection of HTTP/2 is thought to take until one has said it: no server should take fewer
 /// (RFC 9113, section 6.5.2).
@@ -293,7 +293,7 @@ impl Pool {
         if state.idle.len() < max_idle {
             state.idle.push_back(Idle {
                 connection,
-                since: monotonic(),
+                since: recent(),
             });
         }
     }
@@ -374,7 +374,7 @@ impl State {
         if self.idle.is_empty() {
             return None;
         }
-        let now = monotonic();
+        let now = recent();
         while let Some(mut idle) = self.idle.pop_back() {
             if !idle.is_over(now, idle_timeout) {
                 return Some(idle.connection);

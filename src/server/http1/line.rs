@@ -20,6 +20,7 @@ use crate::server::pace::Pace;
 use crate::server::patient::Patient;
 use crate::server::sniff::Rewound;
 use crate::server::timeouts::Timeouts;
+use crate::time::{recent_for_timers, refresh};
 use crate::upstream::Gather;
 
 /// How much is read at once: the usual head fits.
@@ -91,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             wait: None,
             alarm: Alarm::default(),
             sends: timeouts.pace(),
-            idle_since: Instant::now(),
+            idle_since: recent_for_timers(),
         }
     }
 
@@ -108,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
 
     /// An answer is out: from now on the client may idle.
     pub(super) fn idle(&mut self) {
-        self.idle_since = Instant::now();
+        self.idle_since = recent_for_timers();
         self.wait = None;
         self.out.clear();
     }
@@ -142,6 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             read
         };
         if let Poll::Ready(read) = read {
+            // A worker that has always something to read never waits, and waiting is when else it looks at the clock.
+            refresh();
             self.sends.moved(read.as_ref().map_or(0, |bytes| *bytes));
             // A body that trickles on is alive, as long as it keeps its pace.
             self.wait = None;

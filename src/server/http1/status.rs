@@ -7,7 +7,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version, response};
 
 use crate::server::head::Wishes;
-use crate::time::{Timestamp, http_date, wall_micros};
+use crate::time::{Timestamp, http_date, recent_wall_micros};
 use crate::upstream::{body_length, write_header_line};
 
 /// What of a request decides about the form of its answer.
@@ -109,7 +109,7 @@ fn date(out: &mut Vec<u8>) {
         /// The second that was told last, and its line.
         static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
     }
-    let second = wall_micros().div_euclid(1_000_000);
+    let second = recent_wall_micros().div_euclid(1_000_000);
     LAST.with_borrow_mut(|(last, line)| {
         if *last != second {
             *last = second;
