@@ -2,6 +2,8 @@
 
 use super::AuthState;
 use super::caller::Client;
+use super::error::Failure;
+use crate::problem::Code;
 use crate::store::audit::{Actor, Event, EventKind};
 
 impl Client {
@@ -19,6 +21,13 @@ impl Client {
         Event {
             actor,
             ..self.event(state, kind)
+        }
+    }
+
+    /// Records that something of this kind was not looked at, if that is what `answer` says.
+    pub(super) fn note_throttled<T>(&self, state: &AuthState, kind: EventKind, answer: &Result<T, Failure>) {
+        if matches!(answer, Err(failure) if failure.code() == Code::TooManyAttempts) {
+            state.store.note(self.event_by(state, kind, Actor::Anonymous));
         }
     }
 }

@@ -5,17 +5,19 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, Digest, SHA256};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
 
+use super::AuthState;
+use super::caller::Client as Caller;
 use super::error::Failure;
 use super::form::{Form, decode};
-use super::{AuthState, ClientAddress};
 use crate::config::{Client, ClientPermission};
 use crate::problem::Code;
 use crate::secret::Secret;
+use crate::store::audit::EventKind;
 
 /// What a client may ask about.
 #[derive(Debug)]
@@ -40,9 +42,14 @@ impl Asked {
         permission: ClientPermission,
     ) -> Result<Self, Failure> {
         let clients = &state.config.clients;
-        let from = request.extensions().get::<ClientAddress>().map(|address| address.0);
+        let (mut parts, body) = request.into_parts();
+        let Ok(caller) = Caller::from_request_parts(&mut parts, state).await;
+        let request = Request::from_parts(parts, body);
+        let from = caller.ip;
         let judge = |credentials: &Credentials| {
-            state.throttle.may_authenticate(state, &credentials.id, from)?;
+            let may = state.throttle.may_authenticate(state, &credentials.id, from);
+            caller.note_throttled(state, EventKind::ClientThrottled, &may);
+            may?;
             let Some(client) = identify(clients, credentials) else {
                 state.throttle.note_bad_secret(state, &credentials.id, from);
                 return Err(not_accepted());

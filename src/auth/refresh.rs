@@ -61,7 +61,9 @@ pub(super) async fn refresh(
     let presented = RefreshRequest::read(fields)?
         .refresh_token
         .ok_or_else(Failure::invalid_refresh_token)?;
-    state.throttle.may_refresh(&state, &presented.hash(), client.ip)?;
+    let may = state.throttle.may_refresh(&state, &presented.hash(), client.ip);
+    client.note_throttled(&state, EventKind::RefreshThrottled, &may);
+    may?;
     run_to_end(async move {
         let answer = rotate(&state, &client, &presented).await;
         if answer

@@ -78,7 +78,7 @@ pub(super) async fn signup(
         Signup::Closed => return Err(Failure::new(Code::SignupClosed, "ask the operator for an account")),
     }
     let account = NewAccount::read(fields?, &state).await?;
-    let sign_up = SignUp::begin(&state, &account.email, client.ip).await?;
+    let sign_up = SignUp::begin(&state, &account.email, &client).await?;
     let answer = make(state.clone(), account, client).await;
     sign_up.end(&state, Outcome::of(&answer)).await;
     Ok((StatusCode::CREATED, answer?))

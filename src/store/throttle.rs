@@ -10,6 +10,7 @@ pub use id::{AccountDigest, CounterId};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::audit::{Detail, Event, recorded};
 use super::connection::Connection;
 use super::error::Failure;
 use super::sql::{Row, Sql, Value, delete_some, locking, values};
@@ -174,11 +175,15 @@ impl Store {
             "UPDATE throttles SET strikes = 0 WHERE id >= ? AND id <= ? AND strikes > 0 AND known_until IS NOT NULL";
         const REMOVE: &str = "DELETE FROM throttles WHERE id >= ? AND id <= ? AND known_until IS NULL";
         let (first, last) = CounterId::range(account);
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             let range = values![first.as_slice(), last.as_slice()];
             let cleared = connection.execute(CLEAR, range).await?;
-            let removed = connection.execute(REMOVE, range).await?;
-            Ok(cleared + removed)
+            let forgotten = cleared + connection.execute(REMOVE, range).await?;
+            if forgotten > 0 {
+                let count = Detail::Count(forgotten);
+                entry.write(connection, |event| event.with(count)).await?;
+            }
+            Ok(forgotten)
         });
         Ok(done?)
     }
@@ -187,10 +192,15 @@ impl Store {
     /// rows there were.
     pub async fn lift_throttles_from(&self, from: IpAddr) -> Result<u64, StoreError> {
         const REMOVE: &str = "DELETE FROM throttles WHERE id = ?";
-        let done = run!(self.transaction(), |connection| {
+        let done = recorded!(self, |connection, entry| {
             let mut removed = 0;
             for id in CounterId::of_place(from) {
                 removed += connection.execute(REMOVE, values![id.as_slice()]).await?;
+            }
+            if removed > 0 {
+                let details = [Detail::About(from), Detail::Count(removed)];
+                let said = |event: Event| details.into_iter().fold(event, Event::with);
+                entry.write(connection, said).await?;
             }
             Ok(removed)
         });

@@ -4,6 +4,7 @@
 mod actions;
 mod operator;
 mod processes;
+mod throttled;
 
 use doorward::store::audit::{Filter, Order, Recorded};
 use serde_json::{Value, json};

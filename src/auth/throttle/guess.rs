@@ -13,7 +13,7 @@ use crate::password::Verdict;
 use crate::problem::Code;
 use crate::rules::gcra::Quota;
 use crate::rules::throttle::{Kind, Rule};
-use crate::store::audit::{Actor, EventKind};
+use crate::store::audit::EventKind;
 use crate::store::{AccountDigest, Attempt, Counter, CounterId, Taken};
 
 /// A password that may be tried: it has been counted as a failure, and has a place among those that are hashed.
@@ -67,13 +67,7 @@ impl Guess {
         let place = state.throttle.enter(state, from)?;
         let attempt = attempt(&state.config.throttle, email, from, state.throttle.is_crowded(state));
         let taken = state.throttle.take(state, &attempt, from).await;
-        if taken
-            .as_ref()
-            .is_err_and(|failure| failure.code() == Code::TooManyAttempts)
-        {
-            let event = client.event_by(state, EventKind::LoginThrottled, Actor::Anonymous);
-            state.store.note(event);
-        }
+        client.note_throttled(state, EventKind::LoginThrottled, &taken);
         Ok(Self {
             taken: taken?,
             here: attempt.known.map(|(id, _)| id),

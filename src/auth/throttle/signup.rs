@@ -1,14 +1,14 @@
 //! [`SignUp`]: an account that is about to be made.
 
-use std::net::IpAddr;
-
 use super::address;
 use super::guess::{Outcome, account_here, quota};
 use crate::auth::AuthState;
+use crate::auth::caller::Client;
 use crate::auth::error::Failure;
 use crate::id::Email;
 use crate::limiter::Place;
 use crate::rules::throttle::Kind;
+use crate::store::audit::EventKind;
 use crate::store::{Attempt, CounterId, Taken};
 
 /// A sign-up that may be tried: it has been counted, and has a place among those whose passwords are hashed.
@@ -21,12 +21,8 @@ pub(in crate::auth) struct SignUp {
 
 impl SignUp {
     /// Counts a sign-up, or refuses it.
-    pub(in crate::auth) async fn begin(
-        state: &AuthState,
-        email: &Email,
-        from: Option<IpAddr>,
-    ) -> Result<Self, Failure> {
-        let from = address(from);
+    pub(in crate::auth) async fn begin(state: &AuthState, email: &Email, client: &Client) -> Result<Self, Failure> {
+        let from = address(client.ip);
         let config = &state.config.throttle;
         let place = state.throttle.enter(state, from)?;
         let counters = [
@@ -46,8 +42,10 @@ impl SignUp {
             counters: counters.into_iter().flatten().collect(),
             crowded: state.throttle.is_crowded(state),
         };
+        let taken = state.throttle.take(state, &attempt, from).await;
+        client.note_throttled(state, EventKind::SignupThrottled, &taken);
         Ok(Self {
-            taken: state.throttle.take(state, &attempt, from).await?,
+            taken: taken?,
             here: account_here(config, Some(email), from),
             _place: place,
         })

@@ -10,6 +10,7 @@ use crate::cli::keys::count;
 use crate::cli::resources::Opened;
 use crate::cli::say;
 use crate::rules::throttle::{Kind, Rule};
+use crate::store::audit::EventKind;
 use crate::store::{AccountDigest, User};
 use crate::time::Timestamp;
 
@@ -27,11 +28,13 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(args: &Args, opened: &Opened) -> Result<(), Failure> {
     if let Some(name) = &args.user {
         let user = name.find(opened).await?;
-        let lifted = opened.store.lift_throttles(AccountDigest::of(Some(&user.email))).await;
+        let store = opened.recording(EventKind::Unlocked, Some(user.id));
+        let lifted = store.lift_throttles(AccountDigest::of(Some(&user.email))).await;
         told(&user.email.to_string(), lifted.context("cannot unlock the account")?);
     }
     if let Some(address) = args.address {
-        let lifted = opened.store.lift_throttles_from(address).await;
+        let store = opened.recording(EventKind::Unlocked, None);
+        let lifted = store.lift_throttles_from(address).await;
         told(&address.to_string(), lifted.context("cannot unlock the address")?);
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! [`Detail`]: what an event says beside who, whom, when and whence. Each is typed, so that nothing gets in that should not.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use crate::id::{Email, KeyId, Role, TokenId};
@@ -32,6 +34,8 @@ pub enum Detail {
     KeysMade(Vec<KeyId>),
     /// Signing keys that were deleted.
     KeysDeleted(Vec<KeyId>),
+    /// An address that it was about.
+    About(IpAddr),
     /// How many things it was about.
     Count(u64),
     /// Which configuration is in force: 1 at the start, one more with each that was taken.
@@ -85,6 +89,7 @@ impl Detail {
             Self::TokenType(kind) => ("token_type", (*kind).into()),
             Self::KeysMade(made) => ("keys_made", keys(made)),
             Self::KeysDeleted(deleted) => ("keys_deleted", keys(deleted)),
+            Self::About(address) => ("about", address.to_string().into()),
             Self::Count(number) => ("count", (*number).into()),
             Self::Generation(number) => ("generation", (*number).into()),
             Self::Version(version) => ("version", (*version).into()),

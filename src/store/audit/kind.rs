@@ -56,6 +56,14 @@ kinds! {
     LoginFailed = "login_failed",
     /// An attempt to log in was not looked at, as there were too many.
     LoginThrottled = "login_throttled",
+    /// A sign-up was not looked at, as there were too many.
+    SignupThrottled = "signup_throttled",
+    /// A refresh token was not looked at, as there were too many that were no good, or its session was refreshed too often.
+    RefreshThrottled = "refresh_throttled",
+    /// The secret of a client was not looked at, as there were too many wrong ones.
+    ClientThrottled = "client_throttled",
+    /// What was held against an account, or an address, was forgotten.
+    Unlocked = "unlocked",
     /// A refresh token was used again after its successor was: the session was ended.
     RefreshReplayed = "refresh_replayed",
     /// A user ended this session, the others, or all.
@@ -116,6 +124,7 @@ impl EventKind {
             | Self::UserDisabled
             | Self::UserEnabled
             | Self::RolesChanged
+            | Self::Unlocked
             | Self::TokenRevoked
             | Self::KeyCreated
             | Self::KeyRotated
@@ -126,6 +135,9 @@ impl EventKind {
             | Self::ConfigReloaded => Outcome::Success,
             Self::LoginFailed
             | Self::LoginThrottled
+            | Self::SignupThrottled
+            | Self::RefreshThrottled
+            | Self::ClientThrottled
             | Self::RefreshReplayed
             | Self::PasswordChangeFailed
             | Self::ConfigRefused

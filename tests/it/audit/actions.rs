@@ -413,26 +413,3 @@ async fn a_refused_login_is_answered_whatever_becomes_of_its_event() {
     let told = events[0].details["count"].as_f64().unwrap();
     assert!((counted..=4.0).contains(&told), "{counted} {told}");
 }
-
-#[tokio::test]
-async fn a_password_that_is_not_looked_at_is_recorded() {
-    let (gateway, _upstream) = start(Backend::Sqlite, "[throttle]\nfirst_delay = \"1m\"\n").await;
-    let account = crate::support::Account::sign_up(&gateway).await;
-    for n in 0..6 {
-        let wrong = post("/auth/login", None, credentials(&account.email, "wrong"));
-        let status = if n < 5 { 401 } else { 429 };
-        assert_eq!(send(&gateway, &format!("guess-{n}"), &wrong).await.0, status);
-    }
-    let request_id = Some("guess-5".to_owned());
-    let events = recorded(&gateway, &Filter { request_id, ..all() }, 1).await;
-    let [event] = events.as_slice() else {
-        panic!("{events:?}")
-    };
-    assert_eq!(
-        (event.kind.as_str(), event.actor.as_str()),
-        ("login_throttled", "anonymous")
-    );
-    assert_eq!(event.address, Some("127.0.0.1".parse().unwrap()));
-    let kinds = vec![EventKind::LoginFailed];
-    assert_eq!(recorded(&gateway, &Filter { kinds, ..all() }, 5).await.len(), 5);
-}
