@@ -56,6 +56,15 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What it is and what the driver or the database said of it, on one line.
+    #[must_use]
+    pub fn with_cause(&self) -> String {
+        self.source()
+            .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
+    }
+}
+
 /// Why no user was written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteUserError {
@@ -194,6 +203,19 @@ mod tests {
         let said = "Table 'doorward.users' doesn't exist";
         assert_eq!(without_values(1146, said), said);
         assert_eq!(without_values(1064, "it's odd"), "it's odd");
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_cause_where_it_has_one() {
+        let cause = Cause::of("1040: Too many connections");
+        assert_eq!(
+            StoreError::Unavailable(cause).with_cause(),
+            "the database can't be reached: 1040: Too many connections"
+        );
+        assert_eq!(
+            StoreError::Timeout(Duration::from_secs(5)).with_cause(),
+            "the database did not answer within 5s"
+        );
     }
 
     #[test]

@@ -186,10 +186,13 @@ impl Keyring {
     }
 }
 
-/// An error and its cause, in one line.
+/// An error and its causes, in one line.
 fn describe(error: &KeyError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
     }
+    line
 }

@@ -203,10 +203,17 @@ async fn write_behind(store: Store) {
         let [first, most] = RETRY;
         pause = (pause * 2).clamp(first, most);
         if is_for_good(&error) {
-            tracing::error!(%error, number = batch.events.len(), "audit events can't be written");
+            tracing::error!(
+                error = error.with_cause(),
+                number = batch.events.len(),
+                "audit events can't be written"
+            );
             trail.give_up(&batch);
         } else {
-            tracing::warn!(%error, "audit events wait, as the database does not take them");
+            tracing::warn!(
+                error = error.with_cause(),
+                "audit events wait, as the database does not take them"
+            );
             trail.put_back(batch);
         }
         if is_closing {

@@ -170,7 +170,7 @@ impl Blocklist {
 
     /// Counts and remembers a failure. Only the first of a row is logged, or two lines a second would bury the rest.
     pub(super) fn record<T>(&self, outcome: Result<T, StoreError>, what: &str) -> Result<T, StoreError> {
-        let failure = outcome.as_ref().err().map(ToString::to_string);
+        let failure = outcome.as_ref().err().map(StoreError::with_cause);
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         match (&failure, &*last) {
             (Some(error), None) => tracing::warn!(%error, what, "revocations can't be read"),
