@@ -336,6 +336,7 @@ impl Snapshot {
             }
             let request = Request::from_parts(parts, Read::new(incoming, record.own_body()));
             let mut response = Box::pin(self.owned.call(request, client, &caller.request_id)).await?;
+            record.own_problem(response.extensions_mut());
             self.limiter.tell(&standings, response.headers_mut());
             return Ok(response.map(body::Kind::Owned));
         }

@@ -72,7 +72,11 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        self.0.render().map(Body::from)
+        let code = self.0.code();
+        let mut response = self.0.render().map(Body::from);
+        // For the one who counts and logs.
+        response.extensions_mut().insert(code);
+        response
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{Extensions, HeaderValue, Method, StatusCode, Uri};
 
 use super::access::Access;
 use super::body::Progress;
@@ -126,6 +126,14 @@ impl Record {
 
     pub(super) fn problem(&mut self, code: Code) {
         self.code = Some(code);
+    }
+
+    /// The answer is one of our own endpoints', which says beside it what is wrong, if anything is.
+    pub(super) fn own_problem(&mut self, beside: &mut Extensions) {
+        if let Some(code) = beside.remove::<Code>() {
+            self.metrics.problem(code);
+            self.code = Some(code);
+        }
     }
 
     pub(super) fn status(&mut self, status: StatusCode) {
