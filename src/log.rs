@@ -8,6 +8,7 @@
 //! Which lines are wanted and how they look is not decided here.
 
 mod line;
+mod panics;
 mod sink;
 mod stamp;
 
@@ -17,6 +18,7 @@ use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 pub use line::{Line, Shape};
+pub use panics::{panics, tell_of_panics};
 pub use sink::{DELAY, Lines, Sink};
 
 use stamp::Stamp;
@@ -104,14 +106,4 @@ pub fn line(
 /// Writes what has been logged so far.
 pub fn flush() {
     SINK.flush();
-}
-
-/// Writes what has been logged so far before a panic is told of, and goes on as without.
-pub fn flush_on_panic() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        // Whoever panics may be writing.
-        SINK.try_flush();
-        before(panic);
-    }));
 }

@@ -59,6 +59,8 @@ pub struct Metrics {
     pub revocations_restored: Counter,
     /// Audit events that were not recorded, as they came faster than they could be written.
     pub audit_dropped: Counter,
+    /// Panics in this process: each ended what its task did, and nothing else.
+    pub panics: Counter,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
     /// Exchanges whose token is judged again and again.
@@ -143,6 +145,7 @@ impl Metrics {
             revocations_age: Gauge::default(),
             revocations_restored: Counter::default(),
             audit_dropped: Counter::default(),
+            panics: Counter::default(),
             tokens_remembered: Gauge::default(),
             exchanges_watched: Gauge::default(),
             signing_keys: Gauge::default(),
@@ -194,6 +197,7 @@ impl Metrics {
         registry.register("audit_events_dropped", help, metrics.audit_dropped.clone());
         metrics.register_generation();
         metrics.register_limits();
+        metrics.register_faults();
         // Both are there from the start, so that the first refusal is a change that an alert sees.
         let _ = [true, false].map(|taken| metrics.reloads(taken));
         metrics
@@ -222,6 +226,12 @@ impl Metrics {
             "Connections that were closed before their first request",
             self.refused_connections.clone(),
         );
+    }
+
+    fn register_faults(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Panics: each ended what its task did, a connection or a request as a rule";
+        registry.register("panics", help, self.panics.clone());
     }
 
     /// Notes a connection that was closed before its first request.

@@ -7,6 +7,7 @@
 
 mod accept;
 mod alarm;
+mod background;
 mod bind;
 mod connection;
 mod handover;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::gateway::Gateway;
 use crate::issuer::Issuers;
+use crate::log;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::store::Store;
@@ -226,6 +227,7 @@ impl Readiness {
             .inc_by(restored.saturating_sub(metrics.revocations_restored.get()));
         let dropped = &metrics.audit_dropped;
         dropped.inc_by(self.store.audit_dropped().saturating_sub(dropped.get()));
+        metrics.panics.inner().store(log::panics(), Ordering::Relaxed);
         metrics
             .tokens_remembered
             .set(i64::try_from(current.tokens.remembered()).unwrap_or(i64::MAX));

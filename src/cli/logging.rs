@@ -49,7 +49,7 @@ pub(super) fn start(config: &Log) -> Result<Style, Failure> {
     let filter = parse_filter(&config.filter).map_err(Failure::Setting)?;
     if install(style, filter) {
         settle(style, &config.filter);
-        log::flush_on_panic();
+        log::tell_of_panics();
         if let Err(error) = log::write_behind() {
             tracing::warn!(%error, "each line of the log is written by itself");
         }
@@ -108,6 +108,63 @@ mod tests {
         assert_eq!(choose(LogFormat::Auto, false, false), Style::Json);
         assert_eq!(choose(LogFormat::Text, false, false), Style::Text { ansi: false });
         assert_eq!(choose(LogFormat::Json, true, true), Style::Json);
+    }
+
+    /// What is written to standard error by this test's own program, run again for the sake of its child alone.
+    fn said_by_a_child() -> String {
+        let name = "cli::logging::tests::a_panic_is_a_line_of_the_log_without_what_it_was_about";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, "1")
+            .env_remove("RUST_BACKTRACE");
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    const CHILD: &str = "DOORWARD_TEST_PANICS";
+
+    fn panic_in_tasks() {
+        let toml = "[log]\nformat = \"json\"\n[upstreams.me]\nservers = [\"builtin:whoami\"]\n\
+                    [[routes]]\npath = \"/\"\nupstream = \"me\"\n";
+        let config = crate::config::parse(toml, std::path::Path::new("/")).unwrap();
+        start(&config.log).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let sent = String::from("what-a-client-sent");
+            let index = sent.len();
+            tokio::spawn(async move { panic!("about {sent}") }).await.unwrap_err();
+            tokio::spawn(async move { assert!(index == 0, "word for word") })
+                .await
+                .unwrap_err();
+        });
+        assert_eq!(log::panics(), 2);
+        log::flush();
+    }
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log_without_what_it_was_about() {
+        if std::env::var_os(CHILD).is_some() {
+            return panic_in_tasks();
+        }
+        let said = said_by_a_child();
+        assert!(!said.contains("what-a-client-sent"), "{said}");
+        let lines: Vec<serde_json::Value> = said
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        let panics: Vec<_> = lines.iter().filter(|line| line["message"] == "a panic").collect();
+        assert_eq!(panics.len(), 2, "{said}");
+        for panic in &panics {
+            let at = panic["at"].as_str().unwrap();
+            assert!(at.starts_with("src/cli/logging.rs:"), "{said}");
+            assert_eq!(panic["level"], "ERROR");
+        }
+        assert_eq!(
+            (&panics[0]["said"], &panics[1]["said"]),
+            (&serde_json::Value::Null, &"word for word".into())
+        );
     }
 
     #[test]

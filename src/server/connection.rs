@@ -17,7 +17,7 @@ use super::worker::Shared;
 use super::{Door, Phase, head, http1, http2};
 use crate::config;
 use crate::limiter::{Place, network};
-use crate::metrics::RefusedConnection;
+use crate::metrics::{Metrics, RefusedConnection};
 use crate::proxy::Peer;
 use crate::rules::headers::CertificateHeaders;
 use crate::time::refresh;
@@ -77,8 +77,7 @@ pub(super) async fn serve(
     refresh();
     // An answer is written whole: waiting for more to send with it only adds delay. It works without, too.
     let _ = stream.set_nodelay(true);
-    let metrics = Arc::clone(shared.gateway.metrics());
-    metrics.connections.inc();
+    let open = Open::new(&shared);
     let address = peer.ip().to_canonical();
     match admit(&mut stream, address, &shared, &mut phase).await {
         Ok((client, _place)) => match door {
@@ -96,9 +95,25 @@ pub(super) async fn serve(
             // In a box, so that a connection without TLS does not take the room of one with it.
             Door::Tls => Box::pin(secure(stream, client, shared, pools, phase)).await,
         },
-        Err(reason) => metrics.refused_connection(reason),
+        Err(reason) => open.0.refused_connection(reason),
     }
-    metrics.connections.dec();
+}
+
+/// Counts a connection for as long as it is there, however its task ends.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn new(shared: &Shared) -> Self {
+        let metrics = Arc::clone(shared.gateway.metrics());
+        metrics.connections.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
 }
 
 /// Serves a connection to its end that begins with a TLS handshake.

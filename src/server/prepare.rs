@@ -1,12 +1,14 @@
 //! What must be there before anything is served: the store, the keys, the revocations, and the rooms on top of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::background::keep;
 use crate::auth::{self, AuthState, Throttle};
 use crate::config::{AcmeChallenge, Config};
 use crate::gateway::{Owned, Snapshot};
@@ -163,38 +165,46 @@ impl Rooms {
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
         let told = (clock.clone(), stop.clone());
-        let polling = Arc::clone(&self.blocklist).run(self.store.clone(), clock.clone(), stop.clone());
-        let keyring = self.keyring.as_ref().map(|keyring| {
-            let (store, tokens) = (self.store.clone(), Arc::clone(&self.tokens));
-            tokio::spawn(Arc::clone(keyring).run(store, tokens, clock.clone(), stop.clone()))
-        });
         let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
-        let (store, now, mut ending) = (self.store.clone(), clock.clone(), stop.clone());
-        let throttle = self.throttle.clone();
-        let cleaning = async move {
-            while tokio::time::timeout(every, ending.wait_for(|stop| *stop))
-                .await
-                .is_err()
-            {
-                match store.cleanup(now.now(), batch).await {
-                    Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
-                    Err(error) => tracing::warn!(%error, "expired rows can't be removed"),
-                }
-                match store.count_throttles().await {
-                    Ok(rows) => throttle.note_rows(rows),
-                    Err(error) => tracing::warn!(%error, "the table of attempts can't be counted"),
-                }
-            }
-        };
-        let watching = Arc::clone(&self.tokens).watch_over(clock.clone(), stop.clone());
+        let (store, tls) = (self.store.clone(), Arc::clone(&self.tls));
+        let cleaned = (self.store.clone(), self.throttle.clone());
         let mut tasks = vec![
-            tokio::spawn(Arc::clone(&self.tls).run(told.0.clone(), told.1.clone())),
-            tokio::spawn(Arc::clone(&self.tls).keep_issued(told.0, told.1)),
-            tokio::spawn(polling),
-            tokio::spawn(cleaning),
-            tokio::spawn(watching),
+            keep(&told, Arc::clone(&tls), Tls::run),
+            keep(&told, tls, Tls::keep_issued),
+            keep(&told, Arc::clone(&self.blocklist), move |list, clock, stop| {
+                list.run(store.clone(), clock, stop)
+            }),
+            keep(&told, cleaned, move |(store, throttle), clock, stop| {
+                clean(store, throttle, (every, batch), clock, stop)
+            }),
+            keep(&told, Arc::clone(&self.tokens), Tokens::watch_over),
         ];
-        tasks.extend(keyring);
+        if let Some(keyring) = &self.keyring {
+            let given = (Arc::clone(keyring), self.store.clone(), Arc::clone(&self.tokens));
+            tasks.push(keep(&told, given, |(keyring, store, tokens), clock, stop| {
+                keyring.run(store, tokens, clock, stop)
+            }));
+        }
         tasks
+    }
+}
+
+/// Removes what has expired, again and again.
+async fn clean(
+    store: Store,
+    throttle: Throttle,
+    (every, batch): (Duration, u32),
+    clock: Clock,
+    mut stop: watch::Receiver<bool>,
+) {
+    while tokio::time::timeout(every, stop.wait_for(|stop| *stop)).await.is_err() {
+        match store.cleanup(clock.now(), batch).await {
+            Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
+            Err(error) => tracing::warn!(error = error.with_cause(), "expired rows can't be removed"),
+        }
+        match store.count_throttles().await {
+            Ok(rows) => throttle.note_rows(rows),
+            Err(error) => tracing::warn!(error = error.with_cause(), "the table of attempts can't be counted"),
+        }
     }
 }
