@@ -61,6 +61,8 @@ async fn metrics_count_by_route_template_and_hold_nothing_that_a_client_chose() 
         .await
         .unwrap();
     assert_eq!(odd.status(), 401);
+    let login = serde_json::json!({"email": user.email, "password": "marker-of-another"});
+    assert_eq!(gateway.post("/auth/login", &login).await.0, 401);
 
     let line = eventually(DEADLINE, "the requests are counted", || async {
         let (status, text) = admin(&gateway, "/metrics").await;
@@ -76,6 +78,7 @@ async fn metrics_count_by_route_template_and_hold_nothing_that_a_client_chose() 
     for expected in [
         "token_missing",
         "not_found",
+        "doorward_problems_total{code=\"invalid_credentials\"} 1",
         "doorward_request_duration_seconds_bucket",
         "doorward_connections",
     ] {
