@@ -33,13 +33,20 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut told = false;
     loop {
         let stream = tokio::select! {
             () = stopped(&mut stop) => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    told = false;
+                    stream
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "the admin listener can't accept");
+                    metrics.accept_failures.inc();
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "the admin listener can't accept");
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }

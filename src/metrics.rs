@@ -61,6 +61,8 @@ pub struct Metrics {
     pub audit_dropped: Counter,
     /// Panics in this process: each ended what its task did, and nothing else.
     pub panics: Counter,
+    /// Times that no connection could be accepted.
+    pub accept_failures: Counter,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
     /// Exchanges whose token is judged again and again.
@@ -146,6 +148,7 @@ impl Metrics {
             revocations_restored: Counter::default(),
             audit_dropped: Counter::default(),
             panics: Counter::default(),
+            accept_failures: Counter::default(),
             tokens_remembered: Gauge::default(),
             exchanges_watched: Gauge::default(),
             signing_keys: Gauge::default(),
@@ -232,6 +235,8 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Panics: each ended what its task did, a connection or a request as a rule";
         registry.register("panics", help, self.panics.clone());
+        let help = "Times that no connection could be accepted, as when no more files can be opened";
+        registry.register("accept_failures", help, self.accept_failures.clone());
     }
 
     /// Notes a connection that was closed before its first request.

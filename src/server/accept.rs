@@ -1,9 +1,10 @@
 //! [`Accept`]: the loop of one listening socket, from its first connection to its last.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use socket2::{SockFilter, SockRef};
@@ -13,10 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::room::Seat;
 use super::worker::Shared;
 use super::{Door, Phase, connection};
+use crate::time::monotonic;
 use crate::upstream::Pools;
 
 /// How long to wait when no connection can be accepted (file descriptors are used up, for example).
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long nothing more is told of a listener that accepts nothing, and now and then something.
+const QUIET: Duration = Duration::from_secs(10);
 /// How long clients that are half-way through the handshake may take to finish it when a listener closes and another may
 /// take its place: a round trip, by and large.
 pub(super) const GRACE: Duration = Duration::from_millis(300);
@@ -42,6 +46,7 @@ pub(super) struct Accept {
 
 impl Accept {
     pub(super) async fn run(self, mut told: oneshot::Receiver<End>) {
+        let mut trouble = Trouble::default();
         let end = loop {
             let accepted = tokio::select! {
                 biased;
@@ -50,6 +55,7 @@ impl Accept {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    trouble.is_over();
                     // At the limit nothing more is accepted: clients wait here, and in the kernel's queue, instead of
                     // being turned away. When the listener ends there is always room for those who are here.
                     let room = Arc::clone(&self.shared.load().room);
@@ -63,7 +69,8 @@ impl Accept {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
+                    self.shared.load().gateway.metrics().accept_failures.inc();
+                    trouble.is(&error);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -119,6 +126,30 @@ impl Accept {
             served.await;
             drop((seat, alive));
         });
+    }
+}
+
+/// What is told of a listener that accepts nothing: that it began and that it is over, and not twice in a short time, though
+/// it may come and go with each connection.
+#[derive(Debug, Default)]
+struct Trouble {
+    told: Option<Instant>,
+    lasts: bool,
+}
+
+impl Trouble {
+    fn is(&mut self, error: &io::Error) {
+        if !self.lasts && self.told.is_none_or(|told| told.elapsed() >= QUIET) {
+            tracing::warn!(%error, "no connection can be accepted");
+            (self.told, self.lasts) = (Some(monotonic()), true);
+        }
+    }
+
+    fn is_over(&mut self) {
+        if self.lasts {
+            tracing::info!("connections are accepted again");
+            self.lasts = false;
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //! In each of them, what needs no write goes on, what needs one answers 503 and has not happened, and what was promised
 //! before holds. A frozen database is in `admin`, a killed one in `torture`.
 
+mod files;
 mod panics;
 mod writes;
 
 use serde_json::{Value, json};
 
 use crate::support::account::PASSWORD;
+use crate::support::process::Process;
 use crate::support::{Account, DEADLINE, TestGateway, eventually, when};
 
 /// Fails fast where the database does, but takes no part of a slow machine for a slow database.
@@ -26,6 +28,14 @@ impl Client {
         Self {
             base: gateway.url(""),
             http: gateway.http.clone(),
+        }
+    }
+
+    fn at(process: &Process) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE * 2).build();
+        Self {
+            base: format!("http://{}", process.address),
+            http: http.expect("a client"),
         }
     }
 

@@ -77,10 +77,7 @@ async fn a_full_disk_under_sqlite_and_the_log_loses_nothing_and_is_forgotten_onc
     let upstream = Upstream::echo().await;
     let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
     let process = Process::serve(&toml).await;
-    let client = Client {
-        base: format!("http://{}", process.address),
-        http: reqwest::Client::builder().no_proxy().build().expect("a client"),
-    };
+    let client = Client::at(&process);
     let signup = json!({"email": "ann@example.com", "password": PASSWORD, "name": "Ann"});
     let (status, body) = client.post("/auth/signup", None, &signup).await;
     assert_eq!(status, 201, "{body}");

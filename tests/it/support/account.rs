@@ -9,6 +9,8 @@ use super::TestGateway;
 /// A password that no strength check minds.
 pub(crate) const PASSWORD: &str = "wistful-otter-47-lantern";
 
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
 /// A user with a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
@@ -22,7 +24,6 @@ pub(crate) struct Account {
 impl Account {
     /// Signs a new user up.
     pub(crate) async fn sign_up(gateway: &TestGateway) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
         let email = format!("user{}@example.com", NEXT.fetch_add(1, Ordering::Relaxed));
         Self::sign_up_as(gateway, &email, "Ada Lovelace").await
     }
@@ -33,6 +34,16 @@ impl Account {
         let (status, answer) = gateway.post("/auth/signup", &body).await;
         assert_eq!(status, 201, "{answer}");
         Self::from_tokens(&answer)
+    }
+
+    /// Signs a new user up at a gateway that is a process.
+    pub(crate) async fn sign_up_at(http: &reqwest::Client, base: &str) -> Self {
+        let email = format!("user{}@example.com", NEXT.fetch_add(1, Ordering::Relaxed));
+        let body = json!({"email": email, "password": PASSWORD, "name": "Ada Lovelace"});
+        let request = http.post(format!("{base}/auth/signup")).json(&body);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 201);
+        Self::from_tokens(&answer.json().await.expect("JSON"))
     }
 
     /// Logs the same user in again: another session.

@@ -1,0 +1,103 @@
+//! A process that can open no more files.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Client;
+use crate::support::process::Process;
+use crate::support::{Account, Conversation, DEADLINE, Upstream, eventually, metric, tools, usual_routes, when};
+
+/// The numbers of the files that the process has open.
+fn open_files(process: &Process) -> BTreeSet<usize> {
+    let folder = std::fs::read_dir(format!("/proc/{}/fd", process.id())).expect("the process runs");
+    let names = folder.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    names.map(|name| name.parse().expect("a number")).collect()
+}
+
+/// From now on it may have so many.
+async fn allow_files(process: &Process, number: usize) {
+    let mut prlimit = tools::program("prlimit");
+    prlimit.arg(format!("--pid={}", process.id()));
+    prlimit.arg(format!("--nofile={number}:"));
+    tools::stdout_of(prlimit).await;
+}
+
+/// The processor time that it has taken, in hundredths of a second.
+fn processor_time(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("the process runs");
+    let (_, after_the_name) = stat.rsplit_once(')').expect("a name in parentheses");
+    let fields: Vec<&str> = after_the_name.split_whitespace().collect();
+    // proc(5): utime and stime are the 14th and the 15th, and the name is the 2nd.
+    fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_let_in_later() {
+    let (upstream, other) = (Upstream::echo().await, Upstream::echo().await);
+    let toml = format!(
+        "{}\n[upstreams.other]\nservers = [\"{}\"]\n[[routes]]\npath = \"/other\"\nupstream = \"other\"\nauth = \"none\"\n",
+        usual_routes(&upstream),
+        other.url()
+    );
+    let process = Process::serve(&toml).await;
+    let account = Account::sign_up_at(&Client::at(&process).http, &format!("http://{}", process.address)).await;
+    let host = process.address;
+    let ask = |path: &str| {
+        let bearer = account.bearer();
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\n\r\n")
+    };
+    let mut inside = Conversation::open(process.address).await;
+    inside.send(ask("/c/x")).await;
+    assert_eq!(inside.answer().await.status, 200);
+    // What was opened to get here is closed again or stays.
+    let (mut open, mut same) = (BTreeSet::new(), 0);
+    while same < 5 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = open_files(&process);
+        same = if now == open { same + 1 } else { 0 };
+        open = now;
+    }
+    // A file that is opened gets the lowest number that is free, and is refused one from the limit on.
+    let free = (0..=4096)
+        .find(|number| !open.contains(number))
+        .expect("there are enough numbers");
+    allow_files(&process, free).await;
+
+    let mut outside = Conversation::open(process.address).await;
+    outside.send(ask("/c/x")).await;
+    let used = processor_time(&process);
+    for _ in 0..10 {
+        inside.send(ask("/c/x")).await;
+        assert_eq!(inside.answer().await.status, 200, "over the connections that there are");
+        inside.send(ask("/other/x")).await;
+        assert_eq!(inside.answer().await.status, 502, "a new one would have to be opened");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let used = processor_time(&process) - used;
+    assert!(
+        used < 50,
+        "{used} hundredths of a second of work in a second of waiting"
+    );
+    assert!(outside.pending().is_empty(), "nobody let it in");
+    eventually(DEADLINE, "the log says it", || async {
+        when(process.log().contains("no connection can be accepted"))
+    })
+    .await;
+
+    allow_files(&process, 1024).await;
+    assert_eq!(outside.answer().await.status, 200, "whoever waited is let in");
+    inside.send(ask("/other/x")).await;
+    assert_eq!(inside.answer().await.status, 200);
+    let http = Client::at(&process).http;
+    let failures = metric(&http, process.admin, "doorward_accept_failures_total").await;
+    assert!(failures.is_some_and(|failures| failures > 1.0), "{failures:?}");
+    eventually(DEADLINE, "the log says that too", || async {
+        when(process.log().contains("connections are accepted again"))
+    })
+    .await;
+    let log = process.log();
+    assert_eq!(log.matches("no connection can be accepted").count(), 1, "{log}");
+}
