@@ -3,6 +3,7 @@
 //! In each of them, what needs no write goes on, what needs one answers 503 and has not happened, and what was promised
 //! before holds. A frozen database is in `admin`, a killed one in `torture`.
 
+mod database;
 mod files;
 mod panics;
 mod writes;
@@ -54,6 +55,19 @@ impl Client {
         assert_eq!(retry, status == 503, "{status}");
         let text = answer.text().await.expect("a whole body");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn get_whole(&self, path: &str, token: &str) -> (u16, Value) {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(token);
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("a whole body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn change_password(&self, token: &str, from: &str, to: &str) -> (u16, Value) {
+        let change = json!({"current_password": from, "new_password": to});
+        self.post("/auth/user/password", Some(token), &change).await
     }
 
     async fn log_in(&self, user: &Account) -> (u16, Value) {

@@ -14,6 +14,7 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod tools;
 pub(crate) mod upstream;
+pub(crate) mod wire;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -38,7 +38,7 @@ pub(crate) const DURABLE: [&str; 1] = ["--innodb-flush-log-at-trx-commit=1"];
 
 /// A database of its own on a server.
 pub(crate) struct Database {
-    port: u16,
+    pub(crate) port: u16,
     name: String,
 }
 
@@ -69,7 +69,7 @@ impl Database {
 
     /// What `store.url` says for it.
     pub(crate) fn url(&self) -> String {
-        format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
+        self.url_at(self.port)
     }
 
     /// The same for a user who does not write to a server that is read-only.
@@ -77,9 +77,14 @@ impl Database {
         format!("mysql://{PLAIN_USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
     }
 
+    /// The same behind another port.
+    pub(crate) fn url_at(&self, port: u16) -> String {
+        format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{}", self.name)
+    }
+
     /// The same for the copy of it on another server.
     pub(crate) fn url_on(&self, server: &Server) -> String {
-        format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}/{}", server.port, self.name)
+        self.url_at(server.port)
     }
 
     /// The configuration that `store.url` stands for.
@@ -266,6 +271,20 @@ impl Server {
         std::fs::remove_file(self.dir.join("hold")).expect("a server that was killed waits");
         for _ in 0..1200 {
             if connect(self.port, "mysql").await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("MariaDB does not come back within 60 s");
+    }
+
+    /// Ends it as an administrator would, and starts it again.
+    pub(crate) async fn restart(&self) {
+        let before = self.id();
+        self.keep();
+        self.signal("TERM");
+        for _ in 0..1200 {
+            if self.id() != before && connect(self.port, "mysql").await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
