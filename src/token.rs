@@ -296,7 +296,7 @@ impl Tokens {
         let began = time::monotonic();
         loop {
             let keys = self.keys.load_full();
-            let signs = keys.in_force(clock.now(), |key| !self.is_key_revoked(key)).is_some();
+            let signs = keys.signs(clock.now(), |key| !self.is_key_revoked(key));
             if signs || keys.is_empty() || time::monotonic() - began >= SIGNING_PATIENCE {
                 return;
             }

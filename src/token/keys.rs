@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::key::{self, Key};
-use super::{CLOCK_SKEW, MasterKey, SIGNING_PATIENCE, SealError, read_unverified, revoke_until};
+use super::{CLOCK_SKEW, MasterKey, PUBLICATION, SIGNING_PATIENCE, SealError, read_unverified, revoke_until};
 use crate::config::Algorithm;
 use crate::id::KeyId;
 use crate::secret::Secret;
@@ -151,12 +151,27 @@ impl KeySet {
     pub(super) fn signing_key(&self, now: Timestamp, may_sign: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
         self.in_force(now, &may_sign)
             .or_else(|| self.in_force(now + CLOCK_SKEW, &may_sign))
+            .or_else(|| self.of_the_future(now, &may_sign))
+    }
+
+    /// The first that will be in force, where all will be so late that none was ever made for that: our clock was set back
+    /// since, or had run ahead until then. Nobody could log in otherwise until it has caught up.
+    fn of_the_future(&self, now: Timestamp, may_sign: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
+        let signing = self.keys.iter().filter(|key| !key.is_retired(now) && may_sign(key));
+        let first = signing.min_by_key(|key| key.not_before());
+        first.filter(|key| key.not_before() > now + PUBLICATION + CLOCK_SKEW)
     }
 
     /// As [`Self::signing_key`], by our own clock alone.
     pub(super) fn in_force(&self, now: Timestamp, may_sign: impl Fn(&Key) -> bool) -> Option<&Arc<Key>> {
         let in_force = self.keys.iter().filter(|key| key.is_in_force(now) && may_sign(key));
         in_force.max_by_key(|key| (key.outlives(revoke_until(now)), key.not_before()))
+    }
+
+    /// Whether a key signs that nobody has to wait for.
+    pub(super) fn signs(&self, now: Timestamp, may_sign: impl Fn(&Key) -> bool) -> bool {
+        let key = self.in_force(now, &may_sign);
+        key.or_else(|| self.of_the_future(now, &may_sign)).is_some()
     }
 
     /// Whether it holds these very keys and no others.

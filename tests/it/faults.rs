@@ -3,6 +3,7 @@
 //! In each of them, what needs no write goes on, what needs one answers 503 and has not happened, and what was promised
 //! before holds. A frozen database is in `admin`, a killed one in `torture`.
 
+mod clock;
 mod database;
 mod files;
 mod panics;

@@ -188,6 +188,11 @@ fn the_newest_key_in_force_signs_and_all_verify() {
             .map(KeyId::as_str)
     };
     assert_eq!(signer(NOW - Duration::from_secs(61)), None);
+    // No key is ever made to begin so late: the clock was set back.
+    assert_eq!(
+        signer(NOW - crate::token::PUBLICATION - Duration::from_secs(61)),
+        Some("old")
+    );
     // By a clock that is behind, and where no other signs.
     assert_eq!(signer(NOW - Duration::from_secs(60)), Some("old"));
     assert!(keys.in_force(NOW - Duration::from_secs(1), |_| true).is_none());

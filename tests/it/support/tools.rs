@@ -67,3 +67,20 @@ pub(crate) async fn stdout_of(command: Command) -> String {
     );
     stdout
 }
+
+/// The library that shows a process another time.
+pub(crate) fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("Linux has one");
+    folders
+        .filter_map(Result::ok)
+        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+        .find(|file| file.is_file())
+        .expect("libfaketime is not installed: run tools/test, which installs what is missing")
+}
+
+/// Removes what libfaketime keeps in memory for a process, and does not remove when that is killed.
+pub(crate) fn forget_faketime(process: u32) {
+    for name in ["faketime_shm", "sem.faketime_sem"] {
+        drop(std::fs::remove_file(format!("/dev/shm/{name}_{process}")));
+    }
+}

@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::world::World;
 use crate::support::gateway::complete;
 use crate::support::process::free_address;
-use crate::support::{eventually, when};
+use crate::support::{eventually, tools, when};
 
 /// How long a gateway may take to start, while its database may be away.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -161,7 +161,7 @@ impl Gateway {
         if self.clock != 0 {
             // The wall clock alone: durations are by the monotonic one, which no machine sets.
             command
-                .arg(format!("LD_PRELOAD={}", faketime().display()))
+                .arg(format!("LD_PRELOAD={}", tools::faketime().display()))
                 .arg(format!("FAKETIME={:+}s", self.clock))
                 .arg("FAKETIME_DONT_FAKE_MONOTONIC=1");
         }
@@ -194,7 +194,7 @@ impl Gateway {
         let mut child = child.expect("it runs");
         let id = child.id();
         child.kill().await.expect("a child can be killed");
-        id.into_iter().for_each(forget);
+        id.into_iter().for_each(tools::forget_faketime);
     }
 
     fn signal(&self, name: &str) {
@@ -231,24 +231,7 @@ impl Drop for Gateway {
         if let Some(mut child) = self.child.get_mut().ok().and_then(Option::take) {
             let id = child.id();
             drop(child.start_kill());
-            id.into_iter().for_each(forget);
+            id.into_iter().for_each(tools::forget_faketime);
         }
     }
-}
-
-/// Removes what libfaketime keeps in memory for a process, and does not remove when that is killed.
-fn forget(process: u32) {
-    for name in ["faketime_shm", "sem.faketime_sem"] {
-        drop(std::fs::remove_file(format!("/dev/shm/{name}_{process}")));
-    }
-}
-
-/// The library that shows a process another time.
-fn faketime() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").expect("Linux has one");
-    folders
-        .filter_map(Result::ok)
-        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
-        .find(|file| file.is_file())
-        .expect("libfaketime is not installed: run tools/test, which installs what is missing")
 }
