@@ -23,6 +23,9 @@ use crate::rules::headers::IdentityHeaders;
 
 /// How often in a row it must be said that a name has no addresses.
 const BELIEVED: u32 = 2;
+/// How long after a failure it is asked again at the latest, if `dns.min_ttl` lets it: who waits for addresses that have
+/// changed meanwhile does not wait for long once the name server is back.
+const AGAIN: Duration = Duration::from_secs(3);
 /// The most addresses of one name that are used.
 const MOST: usize = 256;
 
@@ -95,7 +98,8 @@ async fn run(upstream: Weak<Upstream>, index: usize, name: String, runtime: Hand
         let answer = look_up(&name, &rule).await;
         let Some(upstream) = upstream.upgrade() else { return };
         let told = upstream.name();
-        let again = rule.min_ttl.saturating_mul(1 << failures.min(16)).min(rule.max_ttl);
+        let again = rule.min_ttl.saturating_mul(1 << failures.min(16));
+        let again = again.min(AGAIN.max(rule.min_ttl)).min(rule.max_ttl);
         let pause = match answer {
             Answer::Addresses(addresses, ttl) => {
                 (failures, denials) = (0, 0);
@@ -115,8 +119,10 @@ async fn run(upstream: Weak<Upstream>, index: usize, name: String, runtime: Hand
                 again
             }
             Answer::Failed(error) => {
+                if failures == 0 {
+                    tracing::warn!(upstream = told, name, %error, "a name of servers can't be resolved: what is known stays");
+                }
                 (failures, denials) = (failures + 1, 0);
-                tracing::warn!(upstream = told, name, %error, "a name of servers can't be resolved: what is known stays");
                 again
             }
         };
