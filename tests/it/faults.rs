@@ -8,6 +8,7 @@ mod database;
 mod files;
 mod names;
 mod panics;
+mod redis;
 mod writes;
 
 use serde_json::{Value, json};
