@@ -6,6 +6,7 @@
 mod clock;
 mod database;
 mod files;
+mod galera;
 mod log;
 mod names;
 mod panics;

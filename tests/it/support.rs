@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod browser;
 pub(crate) mod dns;
+pub(crate) mod galera;
 pub(crate) mod gateway;
 pub(crate) mod idp;
 pub(crate) mod mariadb;

@@ -311,6 +311,11 @@ impl Server {
         assert!(sent.success(), "no signal to {}", self.id());
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         let pid = std::fs::read_to_string(self.dir.join("server")).expect("a running server has a process id");

@@ -1,4 +1,4 @@
-//! A stretch of network between a gateway and a server that it needs, which the test can slow down.
+//! A stretch of network between a gateway and a server that it needs, which the test can slow down, cut, and lead elsewhere.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -46,6 +46,13 @@ impl Wire {
     /// From now on whatever passes, in either direction, is delayed by this.
     pub(crate) fn delay(&self, delay: Duration) {
         self.state.lock().unwrap().delay = delay;
+    }
+
+    /// Cuts all connections, and leads new ones to this port.
+    pub(crate) fn lead_to(&self, port: u16) {
+        let mut state = self.state.lock().unwrap();
+        state.to.set_port(port);
+        state.open.drain(..).for_each(|open| open.abort());
     }
 }
 
