@@ -6,7 +6,7 @@ use super::{Client, PATIENCE};
 use crate::support::account::PASSWORD;
 use crate::support::mariadb::{Database, Server};
 use crate::support::process::{Process, limit_files};
-use crate::support::{Account, TestGateway, Upstream, usual_routes};
+use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, usual_routes, when};
 
 #[tokio::test]
 async fn a_database_that_is_slow_delays_nobody_beyond_the_timeout_and_loses_nothing() {
@@ -34,17 +34,24 @@ async fn a_database_that_turns_read_only_keeps_what_it_has_and_takes_the_rest_la
     let server = Server::start().await;
     let upstream = Upstream::echo().await;
     let database = Database::create_in(&server).await;
-    let url = database.plain_url();
+    let store = format!("[store]\nmigrate_on_start = true\nurl = {:?}", database.plain_url());
     let toml = format!(
-        "{}{}",
-        PATIENCE.replace("[store]", &format!("[store]\nurl = {url:?}")),
+        "{}[keys]\ncreate = true\n{}",
+        PATIENCE.replace("[store]", &store),
         usual_routes(&upstream)
     );
-    let gateway = TestGateway::start_with(&toml, Some(database)).await;
-    let (client, user) = (Client::of(&gateway), Account::sign_up(&gateway).await);
-    let database = gateway.database();
+    let process = Process::serve(&toml).await;
+    let client = Client::at(&process);
+    let user = Account::sign_up_at(&client.http, &client.base).await;
     database.run("SET GLOBAL read_only = ON").await;
     client.nothing_is_written_and_the_rest_goes_on(&user).await;
+    assert_eq!(process.ready().await["ready"], true, "guarded routes go on");
+    eventually(DEADLINE, "the log says it", || async {
+        when(process.log().lines().any(|line| {
+            line.contains("the store is not available") && line.contains("the database takes no writes: 1290")
+        }))
+    })
+    .await;
     database.run("SET GLOBAL read_only = OFF").await;
     client.all_of_it_happens_now(&user).await;
 }
@@ -86,4 +93,9 @@ async fn a_full_disk_under_sqlite_and_the_log_loses_nothing_and_is_forgotten_onc
     client.nothing_is_written_and_the_rest_goes_on(&user).await;
     process.limit_files(None).await;
     client.all_of_it_happens_now(&user).await;
+    assert_eq!(client.get("/public/afterwards", "").await, 200);
+    eventually(DEADLINE, "the log goes on", || async {
+        when(process.log().contains("/public/afterwards"))
+    })
+    .await;
 }
