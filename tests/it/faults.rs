@@ -1,7 +1,8 @@
-//! What a gateway answers, and what it keeps, while its database is slow, read-only, full or gone.
+//! What a gateway answers, tells and keeps while something that it needs is slow, full, wrong or gone, and how soon all is well
+//! again by itself. The README has a table of it (When a part breaks).
 //!
-//! In each of them, what needs no write goes on, what needs one answers 503 and has not happened, and what was promised
-//! before holds. A frozen database is in `admin`, a killed one in `torture`.
+//! In each of them, what does not need it goes on, what does is refused in time and has not happened, and what was promised
+//! before holds. Upstreams are in `upstream_faults` and `resilience`.
 
 mod clock;
 mod database;
