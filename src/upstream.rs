@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustix::io::Errno;
 use tokio::runtime::Handle;
 
 pub use answer::AnswerBody;
@@ -259,16 +260,35 @@ impl UpstreamError {
 
     /// Whether it is the server's failure, which counts against it.
     #[must_use]
-    pub const fn is_of_server(&self) -> bool {
+    pub fn is_of_server(&self) -> bool {
         match self {
-            Self::Connect(_)
-            | Self::Tls(_)
+            Self::Connect(_) => !self.is_of_this_machine(),
+            Self::Tls(_)
             | Self::ConnectTimeout(_)
             | Self::Broken(_)
             | Self::NotHttp(_)
             | Self::Invalid(_)
             | Self::Timeout(_) => true,
             Self::Unprocessed(_) | Self::NoneFit | Self::Full | Self::ClientBody(_) => false,
+        }
+    }
+
+    /// Whether no connection was begun for want of files or memory here: nothing is known of the server by that.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
+        const WANTING: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        match self {
+            Self::Connect(error) => Errno::from_io_error(error).is_some_and(|error| WANTING.contains(&error)),
+            Self::Tls(_)
+            | Self::ConnectTimeout(_)
+            | Self::Broken(_)
+            | Self::Unprocessed(_)
+            | Self::NotHttp(_)
+            | Self::Invalid(_)
+            | Self::Timeout(_)
+            | Self::NoneFit
+            | Self::Full
+            | Self::ClientBody(_) => false,
         }
     }
 }
