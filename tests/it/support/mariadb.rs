@@ -243,6 +243,7 @@ impl Server {
     /// Stops its clock: connections stay open and nothing answers, until [`Self::thaw`].
     pub(crate) fn freeze(&self) {
         self.signal("STOP");
+        stands_still(self.id());
     }
 
     /// Lets a frozen server go on.
@@ -321,6 +322,25 @@ impl Server {
         let pid = std::fs::read_to_string(self.dir.join("server")).expect("a running server has a process id");
         pid.trim().parse().expect("it is a number")
     }
+}
+
+/// Waits until none of the threads of a process that was told to stop runs any more: it may take each a moment to hear of it.
+pub(crate) fn stands_still(process: u32) {
+    let is_stopped = || {
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process is there");
+        let states = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        // proc(5): the state comes after the name, which is in parentheses.
+        states
+            .into_iter()
+            .all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    };
+    for _ in 0..10_000 {
+        if is_stopped() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("process {process} does not stop");
 }
 
 async fn connect(port: u16, database: &str) -> sqlx::Result<MySqlConnection> {

@@ -84,6 +84,8 @@ impl Redis {
     /// Stops its clock: connections stay open and nothing answers, until [`Self::thaw`].
     pub(crate) fn freeze(&self) {
         self.signal("STOP");
+        let pid = self.pid().and_then(|pid| pid.parse().ok());
+        super::mariadb::stands_still(pid.expect("a running server has a process id"));
     }
 
     /// Lets a frozen server go on.
