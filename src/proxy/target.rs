@@ -23,7 +23,8 @@ impl<'a> Target<'a> {
     /// the `Host` is refused: the standard lets the authority win, but a program behind us may see only the header.
     pub fn read(uri: &'a Uri, host: Option<&'a HeaderValue>) -> Result<Self, Refused> {
         let path_and_query = uri.path_and_query().ok_or(Refused::Target)?;
-        if path_and_query.as_str() == "*" {
+        // `*`, and a query without a path: read as `/` here, it would go on as it is, which no server knows how to read.
+        if !path_and_query.as_str().starts_with('/') {
             return Err(Refused::Target);
         }
         let path = RequestPath::parse(path_and_query.path()).map_err(Refused::Path)?;
@@ -123,6 +124,11 @@ mod tests {
         let host = HeaderValue::from_static("a");
         let star: Uri = "*".parse().unwrap();
         assert!(matches!(Target::read(&star, Some(&host)), Err(Refused::Target)));
+        // As HTTP/2 says it, and as the absolute form does.
+        let query = Uri::from(PathAndQuery::from_static("?/c"));
+        assert!(matches!(Target::read(&query, Some(&host)), Err(Refused::Target)));
+        let absolute: Uri = "http://a?/c".parse().unwrap();
+        assert!(matches!(Target::read(&absolute, Some(&host)), Err(Refused::Target)));
         let dots: Uri = "/auth/../c".parse().unwrap();
         assert!(matches!(Target::read(&dots, Some(&host)), Err(Refused::Path(_))));
     }
