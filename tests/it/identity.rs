@@ -4,44 +4,6 @@ use serde_json::Value;
 
 use crate::support::{Account, Conversation, Seen, TestGateway, Upstream, exchange, usual_routes};
 
-/// Every spelling that some server folds into an identity header, and every way to make a proxy drop or double it.
-pub(crate) const SPOOFS: &[&str] = &[
-    "X-Auth-User-Id: 1",
-    "x-auth-user-id: 1",
-    "X-AUTH-USER-ID: 1",
-    "X_Auth_User_Id: 1",
-    "x_auth_user_id: 1",
-    "X-Auth-User_Id: 1",
-    "X.Auth.User.Id: 1",
-    "X-Auth.User-Id: 1",
-    "X-Auth-User-Id-: 1",
-    "X-Auth-User-Id: 1\r\nX-Auth-User-Id: 2",
-    "X-Auth-User-Id:",
-    "X-Auth-User-Id: 1, 2",
-    "X-Auth-Email: root@example.com",
-    "X-Auth-Name: root",
-    "X-Auth-Roles: admin",
-    "X_AUTH_ROLES: admin",
-    "X-Auth-Session: 1",
-    "X-Auth-Issuer: corp",
-    "X-Auth-Tenant: 1",
-    "Connection: X-Auth-User-Id",
-    "Connection: keep-alive, x-auth-user-id, X-Auth-Roles\r\nX-Auth-User-Id: 1",
-    "Connection: x-auth-user-id\r\nConnection: x-auth-email",
-    "Connection: x_auth_user_id",
-    "Proxy-Connection: X-Auth-User-Id",
-    "Keep-Alive: X-Auth-User-Id",
-    "Connection: Host",
-    "Connection: Content-Length",
-    "Connection: X-Forwarded-For, X-Request-Id, Via",
-    "Connection: te, transfer-encoding",
-    "Trailer: X-Auth-User-Id",
-    "Authorization_: Bearer x",
-    "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https",
-    "X-Original-URL: /auth/login\r\nX-Rewrite-URL: /auth/login\r\nX-Envoy-Original-Path: /auth/login",
-    "X-HTTP-Method-Override: DELETE",
-];
-
 /// Headers in which a server that folds `_` and `.` to `-` could see an identity.
 fn identity_headers(seen: &Seen) -> Vec<(String, String)> {
     seen.headers
@@ -51,90 +13,43 @@ fn identity_headers(seen: &Seen) -> Vec<(String, String)> {
         .collect()
 }
 
-pub(crate) fn assert_is(seen: &Seen, user: &Account, why: &str) {
+/// What is wrong with the identity that an upstream saw, which is this user's and nothing else; without one, there is none.
+pub(crate) fn stranger_to(seen: &Seen, user: Option<&Account>) -> Option<String> {
     let headers = identity_headers(seen);
-    let all = |name: &str| -> Vec<&str> {
-        headers
-            .iter()
-            .filter(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
-            .collect()
+    let Some(user) = user else {
+        return (!headers.is_empty()).then(|| format!("an identity in {seen:?}"));
     };
-    assert_eq!(all("x-auth-user-id"), [user.id.as_str()], "{why}: {seen:?}");
-    assert_eq!(all("x-auth-email"), [user.email.as_str()], "{why}: {seen:?}");
-    assert_eq!(all("x-auth-name"), [user.name.as_str()], "{why}: {seen:?}");
-    assert_eq!(all("x-auth-session").len(), 1, "{why}: {seen:?}");
-    assert_eq!(all("x-auth-issuer"), ["self"], "{why}: {seen:?}");
-    assert!(!format!("{headers:?}").contains("admin"), "{why}: {seen:?}");
-    for (name, _) in &headers {
-        let known = [
-            "x-auth-user-id",
-            "x-auth-email",
-            "x-auth-name",
-            "x-auth-roles",
-            "x-auth-session",
-            "x-auth-issuer",
-        ];
-        assert!(known.contains(&name.as_str()), "{why}: {name} in {seen:?}");
-    }
-    assert!(seen.all("authorization").is_empty(), "{why}: {seen:?}");
-}
-
-#[tokio::test]
-async fn the_upstream_sees_one_identity_however_a_client_spells_another() {
-    let upstream = Upstream::echo().await;
-    let gateway = TestGateway::start(&usual_routes(&upstream)).await;
-    let user = Account::sign_up(&gateway).await;
-    for spoof in SPOOFS {
-        for path in ["/c/x", "/optional/x", "/api/x"] {
-            let before = upstream.seen().len();
-            let raw = format!(
-                "GET {path} HTTP/1.1\r\nHost: HOST\r\n{spoof}\r\nAuthorization: Bearer TOKEN\r\nConnection: close\r\n\r\n"
-            );
-            let ended = exchange(gateway.address, gateway.fill(&raw, &user.token)).await;
-            let seen = upstream.seen().split_off(before);
-            match ended.statuses()[..] {
-                [200] => assert_is(&seen[0], &user, spoof),
-                [400] => assert!(seen.is_empty(), "{spoof}"),
-                _ => panic!("{spoof}: {ended:?}"),
-            }
-            assert!(seen.len() <= 1, "{spoof}");
+    let all = |name: &str| -> Vec<&str> {
+        let same = headers.iter().filter(|(n, _)| n == name);
+        same.map(|(_, value)| value.as_str()).collect()
+    };
+    for (name, value) in [
+        ("x-auth-user-id", user.id.as_str()),
+        ("x-auth-email", user.email.as_str()),
+        ("x-auth-name", user.name.as_str()),
+        ("x-auth-issuer", "self"),
+    ] {
+        if all(name) != [value] {
+            return Some(format!("{name} is not {value} alone in {seen:?}"));
         }
     }
-    assert!(upstream.faults().is_empty(), "{:?}", upstream.faults());
+    let known = [
+        "x-auth-user-id",
+        "x-auth-email",
+        "x-auth-name",
+        "x-auth-roles",
+        "x-auth-session",
+        "x-auth-issuer",
+    ];
+    let unknown = headers.iter().any(|(name, _)| !known.contains(&name.as_str()));
+    let more = all("x-auth-session").len() != 1 || format!("{headers:?}").contains("admin");
+    (unknown || more || !seen.all("authorization").is_empty()).then(|| format!("more than the user in {seen:?}"))
 }
 
-#[tokio::test]
-async fn an_open_route_forwards_no_identity_of_the_client_s_own_making() {
-    let upstream = Upstream::echo().await;
-    let gateway = TestGateway::start(&usual_routes(&upstream)).await;
-    let user = Account::sign_up(&gateway).await;
-    for spoof in SPOOFS {
-        for (method, path, credentials) in [
-            ("GET", "/public/x", String::new()),
-            ("OPTIONS", "/public/x", String::new()),
-            ("GET", "/optional/x", String::new()),
-            ("GET", "/public/x", format!("Authorization: Bearer {}\r\n", user.token)),
-            ("GET", "/public/x", "Authorization: Bearer nonsense\r\n".to_owned()),
-            (
-                "GET",
-                "/public/x",
-                "Connection: Upgrade\r\nUpgrade: websocket\r\n".to_owned(),
-            ),
-        ] {
-            let before = upstream.seen().len();
-            let raw =
-                format!("{method} {path} HTTP/1.1\r\nHost: HOST\r\n{spoof}\r\n{credentials}Connection: close\r\n\r\n");
-            let ended = exchange(gateway.address, gateway.fill(&raw, "")).await;
-            for seen in upstream.seen().split_off(before) {
-                assert_eq!(identity_headers(&seen), [], "{method} {path} {spoof}: {seen:?}");
-            }
-            let statuses = ended.statuses();
-            assert!(
-                statuses == [200] || statuses == [400],
-                "{method} {path} {spoof}: {ended:?}"
-            );
-        }
+#[track_caller]
+pub(crate) fn assert_is(seen: &Seen, user: &Account, why: &str) {
+    if let Some(wrong) = stranger_to(seen, Some(user)) {
+        panic!("{why}: {wrong}");
     }
 }
 
@@ -192,68 +107,6 @@ async fn the_prefix_and_the_token_go_as_configured() {
         Some("mine"),
         "with another prefix it is a header like any other"
     );
-}
-
-/// Not a bearer token in one `Authorization` header.
-const NOT_AUTHORIZED: &[&str] = &[
-    "Authorization: Bearer TOKEN\r\nAuthorization: Bearer x",
-    "Authorization: Bearer x\r\nAuthorization: Bearer TOKEN",
-    "Authorization: Bearer TOKEN\r\nAuthorization: Bearer TOKEN",
-    "Authorization: Bearer TOKEN, Bearer x",
-    "Authorization: Bearer TOKEN x",
-    "Authorization: Bearer TOKEN=",
-    "Authorization: Bearer TOKEN\u{a0}",
-    "Authorization: Basic TOKEN",
-    "Authorization: BearerX TOKEN",
-    "Authorization: Bearer",
-    "Authorization: Bearer ",
-    "Authorization:",
-    "Authorization: TOKEN",
-    "Authorization: Bearer\tTOKEN\tx",
-    "Authorization: Bearer \"TOKEN\"",
-    "Authorization_: Bearer TOKEN",
-    "X-Authorization: Bearer TOKEN",
-    "Proxy-Authorization: Bearer TOKEN",
-    "Cookie: jwt=TOKEN; token=TOKEN; access_token=TOKEN; Authorization=Bearer TOKEN",
-    "X-Access-Token: TOKEN",
-];
-
-#[tokio::test]
-async fn a_token_counts_in_one_authorization_header_only() {
-    let upstream = Upstream::echo().await;
-    let gateway = TestGateway::start(&usual_routes(&upstream)).await;
-    let user = Account::sign_up(&gateway).await;
-    let mut requests: Vec<String> = NOT_AUTHORIZED
-        .iter()
-        .map(|header| format!("GET /c/x HTTP/1.1\r\nHost: HOST\r\n{header}\r\nConnection: close\r\n\r\n"))
-        .collect();
-    requests
-        .push("GET /c/x?access_token=TOKEN&token=TOKEN HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n".to_owned());
-    let body = format!("access_token={}", user.token);
-    requests.push(format!(
-        "POST /c/x HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    ));
-    for request in &requests {
-        let ended = exchange(gateway.address, gateway.fill(request, &user.token)).await;
-        let statuses = ended.statuses();
-        assert!(statuses == [401] || statuses == [400], "{request}: {ended:?}");
-        if statuses == [401] {
-            let challenge = ended.answers[0].header("www-authenticate").unwrap();
-            assert!(challenge.starts_with("Bearer realm=\"doorward\""), "{challenge}");
-        }
-        assert!(upstream.seen().is_empty(), "{request}: {:?}", upstream.seen());
-    }
-    for good in [
-        "authorization:   bearer   TOKEN   ",
-        "AUTHORIZATION: BEARER TOKEN",
-        "Authorization:Bearer TOKEN",
-    ] {
-        let raw = format!("GET /c/x HTTP/1.1\r\nHost: HOST\r\n{good}\r\nConnection: close\r\n\r\n");
-        let ended = exchange(gateway.address, gateway.fill(&raw, &user.token)).await;
-        assert_eq!(ended.statuses(), [200], "{good}");
-    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ pub(crate) use account::Account;
 pub(crate) use answer::Answer;
 pub(crate) use gateway::{Backend, TestGateway, usual_routes};
 pub(crate) use raw::{Conversation, exchange};
-pub(crate) use upstream::{Reply, Seen, Upstream};
+pub(crate) use upstream::{Reply, Seen, Upstream, describe};
 
 /// How long a test waits for what must happen. Long: a machine under load is slow, and only a failure waits so long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

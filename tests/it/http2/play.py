@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Plays HTTP/2, well or badly, frame by frame. PORT on the command line; on standard input JSON: a list of cases, each a list
-of steps on a connection of its own. On standard output JSON: for each case what came back.
+"""Plays HTTP/2, well or badly, frame by frame. PORT on the command line, and "tls" behind it for TLS;
+on standard input JSON: a list of cases, each a list of steps on a connection of its own. On standard output JSON: for each case what came back.
 
 Steps: ["headers", STREAM, [[NAME, VALUE], ...], END]   names and values go out as they are, nothing is checked
        ["data", STREAM, TEXT, END]   ["zeros", STREAM, COUNT, END]   as fast as the windows allow
@@ -16,7 +16,7 @@ Steps: ["headers", STREAM, [[NAME, VALUE], ...], END]   names and values go out 
        ["over"]             waits for the end of the connection
        ["mute"]             from now on no window is opened and no ping and no settings are answered
 """
-import json, socket, struct, sys, time
+import json, socket, ssl, struct, sys, time
 from hpack import Decoder
 
 LIMIT = 20
@@ -38,6 +38,12 @@ def literal(name, value):
     return b"\0" + integer(len(name), 7) + name + integer(len(value), 7) + value
 
 
+# Whom it talks to is not what is tested.
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
+TLS.set_alpn_protocols(["h2"])
+
+
 class Stream:
     def __init__(self):
         self.status = self.reset = None
@@ -51,6 +57,8 @@ class Connection:
     def __init__(self, port, settings):
         self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sys.argv[2:] == ["tls"]:
+            self.socket = TLS.wrap_socket(self.socket)
         self.buffer, self.streams, self.goaway, self.closed, self.muted = b"", {}, None, False, False
         self.pongs = self.sent = 0
         self.decoder, self.windows, self.initial, self.server = Decoder(), {0: 65535}, 65535, {}

@@ -48,11 +48,17 @@ pub(crate) fn get<'a>(gateway: &'a str, path: &'a str, authorization: &'a str) -
 
 /// Plays each on a connection of its own; gives what came back on each.
 pub(crate) async fn play(gateway: SocketAddr, plays: Vec<Play>) -> Vec<Value> {
+    play_at(gateway, false, plays).await
+}
+
+/// The same, over TLS or not.
+pub(crate) async fn play_at(gateway: SocketAddr, tls: bool, plays: Vec<Play>) -> Vec<Value> {
     let count = plays.len();
     let mut python = installed("python/bin/python3");
     python
         .arg(root().join("tests/it/http2/play.py"))
         .arg(gateway.port().to_string())
+        .args(tls.then_some("tls"))
         .stdin(Stdio::piped());
     let mut child = python.spawn().expect("Python runs");
     let steps: Vec<Value> = plays.into_iter().map(|play| Value::Array(play.0)).collect();

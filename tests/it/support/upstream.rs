@@ -77,6 +77,12 @@ struct Log {
     faults: Vec<String>,
 }
 
+/// A moment in what an upstream saw.
+pub(crate) struct Mark {
+    seen: usize,
+    bytes: Vec<usize>,
+}
+
 /// The upstream. It stops when dropped.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -157,6 +163,24 @@ impl Upstream {
     /// Every byte that arrived, connection by connection.
     pub(crate) fn raw(&self) -> Vec<Vec<u8>> {
         self.log.lock().unwrap().connections.clone()
+    }
+
+    /// This moment.
+    pub(crate) fn mark(&self) -> Mark {
+        let log = self.log.lock().unwrap();
+        Mark {
+            seen: log.seen.len(),
+            bytes: log.connections.iter().map(Vec::len).collect(),
+        }
+    }
+
+    /// The whole requests since then, and every byte, one connection after the other.
+    pub(crate) fn since(&self, mark: &Mark) -> (Vec<Seen>, Vec<u8>) {
+        let log = self.log.lock().unwrap();
+        let from = |number: usize| mark.bytes.get(number).copied().unwrap_or_default();
+        let bytes = log.connections.iter().enumerate();
+        let bytes = bytes.flat_map(|(number, bytes)| bytes[from(number)..].iter().copied());
+        (log.seen[mark.seen..].to_vec(), bytes.collect())
     }
 
     /// How many connections are open now.

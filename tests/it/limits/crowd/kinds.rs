@@ -1,12 +1,9 @@
 //! How slow a client can be with HTTP/1.1.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -81,18 +78,6 @@ pub(super) struct Visit {
     all_over: watch::Receiver<bool>,
 }
 
-fn connector(authority: &Authority, protocol: &[u8]) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(authority.ca_file()).unwrap())
-        .unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    TlsConnector::from(Arc::new(config))
-}
-
 impl Visit {
     pub(super) fn new(
         authority: &Authority,
@@ -101,8 +86,8 @@ impl Visit {
         all_over: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            plain: connector(authority, b"http/1.1"),
-            http2: connector(authority, b"h2"),
+            plain: authority.connector(b"http/1.1"),
+            http2: authority.connector(b"h2"),
             stay,
             entrance: Semaphore::new(64),
             all_came,
