@@ -2,10 +2,12 @@
 //! and without.
 
 mod book;
+mod decided;
 mod http1;
 mod http2;
 mod place;
 mod replies;
+mod tokens;
 
 /// A test that plays a table.
 macro_rules! tables {

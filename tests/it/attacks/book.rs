@@ -166,7 +166,7 @@ impl Filling<'_> {
 }
 
 /// The text with each `{80 x}` written out.
-fn repeated(text: &str) -> String {
+pub(super) fn repeated(text: &str) -> String {
     let mut parts = text.split('{');
     let mut whole = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -12,7 +12,7 @@ pub(super) async fn hold(file: &str) {
     let cases = read(file);
     let [sqlite, mariadb] = [Backend::Sqlite, Backend::MariaDb].map(|backend| {
         let cases = &cases;
-        async move { at(&Place::on(backend).await, cases).await }
+        async move { hold_at(&Place::on(backend).await, cases).await }
     });
     let (sqlite, mariadb) = tokio::join!(sqlite, mariadb);
     let broken = [sqlite, mariadb].concat();
@@ -25,7 +25,7 @@ pub(super) async fn hold(file: &str) {
 }
 
 /// What broke at a place.
-async fn at(place: &Place, cases: &[Entry]) -> Vec<String> {
+pub(super) async fn hold_at(place: &Place, cases: &[Entry]) -> Vec<String> {
     let mut broken = Vec::new();
     for way in place.ways() {
         for (number, case) in cases.iter().enumerate().filter(|(_, case)| case.versions().0) {

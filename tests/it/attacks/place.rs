@@ -17,6 +17,8 @@ pub(super) struct Place {
     pub(super) gateway: TestGateway,
     pub(super) user: Account,
     tls: TlsConnector,
+    /// Its certificates are there for as long as the gateway may read them again.
+    _authority: Authority,
 }
 
 /// One of its listeners.
@@ -52,6 +54,7 @@ impl Place {
             gateway,
             user,
             tls: authority.connector(b"http/1.1"),
+            _authority: authority,
         }
     }
 

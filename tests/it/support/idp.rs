@@ -89,8 +89,14 @@ impl Signer {
     /// A token with this header.
     pub(crate) fn sign_as(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+        let signature = self.sign_over(&message);
+        format!("{message}.{}", encode(signature))
+    }
+
+    /// A signature over this.
+    pub(crate) fn sign_over(&self, message: &str) -> Vec<u8> {
         let random = SystemRandom::new();
-        let signature = match &self.pair {
+        match &self.pair {
             Pair::Rsa(pair) => {
                 let padding: &'static dyn aws_lc_rs::signature::RsaEncoding = if self.alg == "PS256" {
                     &RSA_PSS_SHA256
@@ -103,8 +109,7 @@ impl Signer {
             }
             Pair::Ec(pair) => pair.sign(&random, message.as_bytes()).unwrap().as_ref().to_vec(),
             Pair::Ed(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
-        };
-        format!("{message}.{}", encode(signature))
+        }
     }
 }
 
