@@ -5,7 +5,7 @@ mod book;
 mod decided;
 mod http1;
 mod http2;
-mod place;
+pub(crate) mod place;
 mod replies;
 mod tokens;
 

@@ -41,7 +41,11 @@ pub(super) async fn at(way: &Way<'_>, cases: &[Entry]) -> Vec<String> {
                         stray.target
                     ));
                 }
-                reached(way, case, filling, seen.next().as_ref())
+                let first = seen.next();
+                while case.upstream.as_deref() == Some("user, again")
+                    && seen.next_if(|seen| seen.target == target).is_some()
+                {}
+                reached(way, case, filling, first.as_ref())
             }
         };
         let name = case.name.escape_debug();
@@ -64,10 +68,20 @@ pub(super) async fn at(way: &Way<'_>, cases: &[Entry]) -> Vec<String> {
 fn client(case: &Entry, told: &Value) -> Option<String> {
     let one = stream(told, 1);
     let status = match one.status {
+        Some(status) if one.reset.is_some() && told["streams"]["1"]["ended"] != true => format!("{status} cut"),
         Some(status) => status.to_string(),
         None if one.reset.is_some() || told["goaway"].is_number() => "400".to_owned(),
         None => format!("neither an answer nor an end in {told}"),
     };
+    let whole = told.to_string();
+    if let Some(text) = case
+        .unseen
+        .iter()
+        .flatten()
+        .find(|text| contains(whole.as_bytes(), text))
+    {
+        return Some(format!("the client saw {text:?}"));
+    }
     let wanted = case.told();
     let last = wanted.iter().filter_map(|statuses| statuses.last());
     (!last.into_iter().any(|last| *last == status)).then(|| {

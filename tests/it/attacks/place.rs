@@ -11,11 +11,11 @@ use crate::support::{Account, Backend, Conversation, Reply, Seen, TestGateway, U
 use crate::tls::Authority;
 
 /// A gateway with its upstream, its user and the authority that its clients believe.
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) backend: Backend,
-    pub(super) upstream: Upstream,
+    pub(crate) upstream: Upstream,
     pub(super) gateway: TestGateway,
-    pub(super) user: Account,
+    pub(crate) user: Account,
     tls: TlsConnector,
     /// Its certificates are there for as long as the gateway may read them again.
     _authority: Authority,
@@ -23,24 +23,29 @@ pub(super) struct Place {
 
 /// One of its listeners.
 #[derive(Clone, Copy)]
-pub(super) struct Way<'a> {
-    pub(super) place: &'a Place,
-    pub(super) door: Door,
-    pub(super) address: SocketAddr,
+pub(crate) struct Way<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) door: Door,
+    pub(crate) address: SocketAddr,
 }
 
 impl Place {
     /// A gateway on this database with the usual routes, a route to hostile answers, one that upgrades, and all else guarded.
-    pub(super) async fn on(backend: Backend) -> Self {
+    pub(crate) async fn on(backend: Backend) -> Self {
         Self::with(backend, "").await
     }
 
     /// The same with more configuration.
     pub(super) async fn with(backend: Backend, more: &str) -> Self {
+        Self::serving(backend, "", more).await
+    }
+
+    /// The same with more in `[server]` as well.
+    pub(super) async fn serving(backend: Backend, server: &str, more: &str) -> Self {
         let authority = Authority::new("attacks");
         let upstream = Upstream::start(|seen| replies::hostile(seen).unwrap_or_else(|| own(seen))).await;
         let toml = format!(
-            "[server]\nh2c = true\n[tls]\nlisten = '127.0.0.1:0'\n{}\n{more}\n{}\
+            "[server]\nh2c = true\n{server}[tls]\nlisten = '127.0.0.1:0'\n{}\n{more}\n{}\
              [[routes]]\npath = \"/\"\nupstream = \"app\"\n\
              [[routes]]\npath = \"/ws\"\nupstream = \"app\"\nupgrades = [\"websocket\"]\n",
             authority.certificate("server", &["localhost", "127.0.0.1"]),
@@ -59,7 +64,7 @@ impl Place {
     }
 
     /// Its listeners.
-    pub(super) fn ways(&self) -> [Way<'_>; 2] {
+    pub(crate) fn ways(&self) -> [Way<'_>; 2] {
         [Door::Plain, Door::Tls].map(|door| Way {
             place: self,
             door,
@@ -89,12 +94,12 @@ impl Way<'_> {
     }
 
     /// Whether TLS is spoken there.
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         self.door == Door::Tls
     }
 
     /// What a failure calls it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{:?} on {:?}", self.door, self.place.backend)
     }
 }

@@ -9,6 +9,7 @@ Steps: ["headers", STREAM, [[NAME, VALUE], ...], END]   names and values go out 
        ["many", COUNT, TYPE, FLAGS, STREAM, HEX]        any frame, many times
        ["streams", COUNT, FIELDS, END, TYPE, FLAGS, HEX, SETTLE]   that many requests, each with a frame after it
        ["fill", STREAM, MOST]   a body of zeros, until it is that long or no window opens for a second
+       ["trickle", STREAM, HEX]   CONTINUATION, one in a tenth of a second, until the connection ends
        ["settle"]           waits until the gateway has read all of this
        ["reset", STREAM, CODE]
        ["status", STREAM]   waits for the head of the answer
@@ -175,8 +176,13 @@ class Connection:
             count, kind, flags, number, payload = args
             payload = bytes.fromhex(payload)
             one = struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", number) + payload
-            for _ in range(0, count, 100):
-                self.raw(one * 100)
+            # A look now and then at what comes back: over TLS nothing can be read any more once a write has failed.
+            batch = min(count, max(1, 65536 // len(one)))
+            for _ in range(0, count, batch):
+                self.raw(one * batch)
+                self.pump(lambda: self.goaway is not None, 0.01)
+                if self.goaway is not None:
+                    break
         elif name == "streams":
             count, fields, end, kind, flags, payload, settled = args
             head, payload = b"".join(literal(*field) for field in fields), bytes.fromhex(payload)
@@ -189,6 +195,11 @@ class Connection:
                 self.frame(kind, flags, number, payload)
         elif name == "fill":
             self.send_body(args[0], bytes(args[1]), False, 1)
+        elif name == "trickle":
+            deadline = time.monotonic() + LIMIT
+            while not self.closed and time.monotonic() < deadline:
+                self.frame(9, 0, args[0], bytes.fromhex(args[1]))
+                self.pump(lambda: False, 0.1)
         elif name == "settle":
             self.settle()
         elif name == "reset":
