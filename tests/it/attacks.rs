@@ -1,6 +1,7 @@
 //! The attacks that a gateway must withstand, as tables of what is sent and what must be seen: on both databases, with TLS
 //! and without.
 
+mod accounts;
 mod book;
 mod decided;
 mod http1;
