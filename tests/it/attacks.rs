@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 pub(crate) mod place;
 mod replies;
+mod slow;
 mod tokens;
 
 /// A test that plays a table.

@@ -44,6 +44,11 @@ pub(super) fn hostile(seen: &Seen) -> Option<Reply> {
         "no-chunk-size" => chunked("ZZ\r\nok\r\n0\r\n\r\n"),
         "huge-chunk-size" => chunked("FFFFFFFFFFFFFFFF1\r\nok\r\n0\r\n\r\n"),
         "gzip-chunked" => chunked("2\r\nok\r\n0\r\n\r\n").replace("chunked", "gzip, chunked"),
+        // More than every buffer on the way holds.
+        "much" => format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n{}",
+            "x".repeat(1 << 24)
+        ),
         "unasked-101" => {
             let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: Upgrade\r\n\r\nTUNNEL";
             return Some(Reply::Last(text.into()));
