@@ -20,6 +20,7 @@ pub(super) fn hostile(seen: &Seen) -> Option<Reply> {
         }
         "two-lengths" => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 8\r\n\r\nokPOISON".to_owned(),
         "negative-length" => "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok".to_owned(),
+        "plus-length" => ok("").replace(": 2", ": +2"),
         "second-answer" => ok("") + poison,
         "body-to-head" => poison.to_owned(),
         "no-content-with-body" => poison.replace("200 OK", "204 No Content"),
@@ -34,6 +35,7 @@ pub(super) fn hostile(seen: &Seen) -> Option<Reply> {
         "hundreds-of-100s" => "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000) + &ok(""),
         "early-hints" => "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".to_owned() + &ok(""),
         "status-000" => ok("").replace("200 OK", "000 Zero"),
+        "status-20" => ok("").replace("200 OK", "20 OK"),
         "status-1000" => ok("").replace("200 OK", "1000 Big"),
         "http-3" => ok("").replace("HTTP/1.1", "HTTP/3.7"),
         "hop-by-hop" => ok(
@@ -41,8 +43,13 @@ pub(super) fn hostile(seen: &Seen) -> Option<Reply> {
         ),
         "identity" => ok("X-Auth-User-Id: 999\r\n"),
         "trailers" => chunked("2\r\nok\r\n0\r\nX-T: 1\r\nContent-Length: 9\r\nSet-Cookie: evil=b\r\n\r\n"),
+        "second-answer-behind-chunks" => chunked("2\r\nok\r\n0\r\n\r\n") + poison,
+        "no-next-chunk-size" => chunked("5\r\nshort\r\nZZ\r\nok\r\n0\r\n\r\n"),
+        "huge-next-chunk-size" => chunked("5\r\nshort\r\nFFFFFFFFFFFFFFFF1\r\nok\r\n0\r\n\r\n"),
+        "short-chunks" => return Some(Reply::Last(chunked("5\r\nshort\r\n").into_bytes())),
         "no-chunk-size" => chunked("ZZ\r\nok\r\n0\r\n\r\n"),
         "huge-chunk-size" => chunked("FFFFFFFFFFFFFFFF1\r\nok\r\n0\r\n\r\n"),
+        "chunked-twice" => chunked("2\r\nok\r\n0\r\n\r\n").replace("chunked", "chunked, chunked"),
         "gzip-chunked" => chunked("2\r\nok\r\n0\r\n\r\n").replace("chunked", "gzip, chunked"),
         // More than every buffer on the way holds.
         "much" => format!(
