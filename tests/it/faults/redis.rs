@@ -1,5 +1,5 @@
-//! A Redis that is slow, full or may not write: for the revocations and for the limits. One that is down or stands still is in
-//! `redis` and `limits`, and so is what it may have lost.
+//! A Redis that is down, stands still, is slow, full or may not write: for the revocations and for the limits. What it may have
+//! lost, and what several gateways make of that, is in `redis`; limits without one are in `limits`.
 
 use std::time::Duration;
 
@@ -106,6 +106,26 @@ impl Scene {
             assert_eq!(client.get("/c/x", &account.token).await, 401);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_killed_is_missed_until_it_is_back_and_all_have_written_back_what_they_know() {
+    let mut redis = Redis::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]).await;
+    let scene = Scene::on("killed", &redis.url()).await;
+    redis.kill();
+    scene.while_it_lasts().await;
+    redis.start_again().await;
+    scene.once_it_is_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_stands_still_is_missed_until_it_goes_on() {
+    let redis = Redis::start_settled().await;
+    let scene = Scene::on("frozen", &redis.url()).await;
+    redis.freeze();
+    scene.while_it_lasts().await;
+    redis.thaw();
+    scene.once_it_is_over().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
