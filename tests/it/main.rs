@@ -35,6 +35,8 @@ mod issuers;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod limits;

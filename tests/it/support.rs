@@ -11,6 +11,7 @@ pub(crate) mod idp;
 pub(crate) mod mariadb;
 pub(crate) mod nginx;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod tools;

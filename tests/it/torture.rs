@@ -23,7 +23,6 @@ mod fleet;
 mod galera;
 mod ledger;
 mod plan;
-mod random;
 mod redis;
 mod report;
 mod rules;

@@ -46,24 +46,52 @@ impl Process {
 
     /// The same, started by a command that runs the binary with the arguments that it is given.
     pub(crate) async fn serve_by(toml: &str, command: Command) -> Self {
+        let mut started = Self::begin(toml, command);
+        started.until_ready().await;
+        started
+    }
+
+    /// The same, but waits for nothing.
+    pub(crate) fn begin(toml: &str, command: Command) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("a folder for the test"));
         let (address, admin) = (free_address(), free_address());
         let file = dir.path().join("gateway.toml");
         std::fs::write(&file, text(toml, address, admin)).expect("the folder takes a file");
-        let mut started = Self {
+        Self {
             child: spawn(command, dir.path(), "log"),
             address,
             admin,
             dir,
             log: "log".to_owned(),
-        };
+        }
+    }
+
+    /// Waits until it is ready, which it must become.
+    pub(crate) async fn until_ready(&mut self) {
         eventually(DEADLINE, "the gateway is ready", || {
-            let status = started.child.try_wait().expect("a child can be asked");
-            assert!(status.is_none(), "the gateway ended with {status:?}: {}", started.log());
-            started.is_ready()
+            let status = self.has_ended();
+            assert!(status.is_none(), "the gateway ended with {status:?}: {}", self.log());
+            self.is_ready()
         })
         .await;
-        started
+    }
+
+    /// Ends it as a power cut would (SIGKILL): it has no say in it.
+    pub(crate) async fn kill(&mut self) {
+        within("the gateway is killed", self.child.kill())
+            .await
+            .expect("a child can be killed");
+    }
+
+    /// Starts it again in the same folder, with a log of its own. Waits for nothing.
+    pub(crate) fn start_again(&mut self, log: &str) {
+        self.child = spawn(doorward_with_open_files(128), self.dir.path(), log);
+        log.clone_into(&mut self.log);
+    }
+
+    /// Whether it ended by itself, and how.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
     }
 
     /// Another process with the same configuration in the same folder.
@@ -91,9 +119,14 @@ impl Process {
         std::fs::rename(&next, self.config_file()).expect("a file can be replaced");
     }
 
+    /// A file or folder in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// Where its configuration is.
     pub(crate) fn config_file(&self) -> PathBuf {
-        self.dir.path().join("gateway.toml")
+        self.path("gateway.toml")
     }
 
     /// Writes this configuration, has it read, and waits until it is in force.

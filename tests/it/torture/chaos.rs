@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use super::fleet::Fleet;
 use super::ledger::Ledger;
 use super::plan::Plan;
-use super::random::Random;
 use super::world::World;
+use crate::support::random::Random;
 
 const PAUSE: &str = "gateway paused";
 const KILL: &str = "gateway killed";

@@ -9,9 +9,9 @@ use futures_util::{StreamExt, stream};
 
 use super::fleet::Fleet;
 use super::ledger::{Ended, Ledger};
-use super::random::Random;
 use super::report::Tally;
 use super::rules::{Passed, Rules, Verdict};
+use crate::support::random::Random;
 
 /// How many questions are put to one gateway at once, and in one round.
 const AT_ONCE: usize = 8;

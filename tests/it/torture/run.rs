@@ -15,11 +15,11 @@ use super::court::{Answer, Court};
 use super::fleet::Fleet;
 use super::ledger::{Ended, Ledger};
 use super::plan::Plan;
-use super::random::Random;
 use super::report::Report;
 use super::rules::Rules;
 use super::world::World;
 use crate::support::account::PASSWORD;
+use crate::support::random::Random;
 use crate::support::{eventually, when};
 
 /// How long it takes, after the last disturbance, until each gateway has refused each token, at the very most.
