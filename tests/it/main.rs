@@ -61,6 +61,8 @@ mod reload;
 #[cfg(test)]
 mod resilience;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod steady;
 #[cfg(test)]
 mod store;

@@ -16,10 +16,15 @@ use super::{DEADLINE, eventually, when, within};
 
 /// A command that runs the binary with this soft limit on open files.
 pub(crate) fn doorward_with_open_files(limit: u32) -> Command {
+    with_open_files(Path::new(env!("CARGO_BIN_EXE_doorward")), limit)
+}
+
+/// The same for another build of it.
+pub(crate) fn with_open_files(binary: &Path, limit: u32) -> Command {
     let mut command = Command::new("sh");
     // A write beyond the largest file that is allowed fails, as on a full disk, and does not end the process.
     let script = format!("trap '' XFSZ; ulimit -Sn {limit} && exec \"$0\" \"$@\"");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_doorward")]);
+    command.args(["-c", &script]).arg(binary);
     // Settings of whoever runs the tests are not part of them.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
         command.env_remove(name);
@@ -183,13 +188,25 @@ impl Process {
 
     /// The memory that it holds now, in bytes (`VmRSS`).
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
-        let kilobytes = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        let kilobytes = self.status("VmRSS");
+        let kilobytes = kilobytes
+            .strip_suffix(" kB")
             .and_then(|number| number.parse::<u64>().ok());
         kilobytes.expect("Linux says how much memory a process holds") * 1024
+    }
+
+    /// How many threads it has now.
+    pub(crate) fn threads(&self) -> u64 {
+        self.status("Threads").parse().expect("Linux counts threads")
+    }
+
+    /// What Linux says of the process under this name.
+    fn status(&self, name: &str) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
+        let mut values = status
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        values.next().expect("Linux says it of every process").trim().to_owned()
     }
 }
 
