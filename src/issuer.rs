@@ -31,6 +31,16 @@ pub use source::SourceError;
 
 use source::Source;
 
+/// Reads a JWK Set as one that was fetched is read, for the fuzz targets: the keys for these algorithms, and why each of the
+/// others is not taken, with its `kid`.
+#[cfg(fuzzing)]
+pub fn read_jwks(
+    text: &[u8],
+    algorithms: &[config::Algorithm],
+) -> Result<(IssuerKeys, Vec<(String, Ignored)>), InvalidJwks> {
+    jwks::parse(text, algorithms)
+}
+
 /// Why an issuer can't be used at all.
 #[derive(Debug, thiserror::Error)]
 #[error("the issuer {name} can't be used")]

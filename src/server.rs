@@ -10,6 +10,8 @@ mod alarm;
 mod background;
 mod bind;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod handover;
 mod head;
 mod http1;

@@ -32,6 +32,9 @@ use crate::gateway::{Body, Hold};
 use crate::proxy::{Peer, Switch};
 use crate::token::Watched;
 use crate::upstream::{Interim, InterimClient, Pools};
+#[cfg(fuzzing)]
+pub(super) use framing::fuzzed;
+
 use ending::Ending;
 use exchange::{After, Exchange};
 use interims::Interims;

@@ -34,6 +34,9 @@ use crate::gateway::{Body, Gateway, Hold};
 use crate::proxy::Peer;
 use crate::token::Watched;
 use crate::upstream::{self, Interim, InterimClient, Pools};
+#[cfg(fuzzing)]
+pub(super) use head::admit;
+
 use guard::Guard;
 use interims::Interims;
 use pace::{Attendants, Pace, Paced};

@@ -215,5 +215,7 @@ fn trailers(input: &[u8], limits: &Limits) -> Result<Option<(HeaderMap, usize)>,
     }
 }
 
+#[cfg(fuzzing)]
+pub(in crate::server) mod fuzzed;
 #[cfg(test)]
 mod tests;

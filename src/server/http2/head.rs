@@ -13,7 +13,7 @@ use crate::server::head::{Limits, Refusal, content_length};
 
 /// Checks a head and gives it the form that HTTP/1 has: the host in `Host` (RFC 9113, section 8.3.1), the target in origin
 /// form, one `Cookie` (section 8.2.3). The scheme that the client names is dropped: the connection says what it is.
-pub(super) fn admit(parts: &mut Parts, limits: &Limits) -> Result<(), Problem> {
+pub(in crate::server) fn admit(parts: &mut Parts, limits: &Limits) -> Result<(), Problem> {
     check(parts, limits).map_err(Refusal::problem)?;
     if parts.method == Method::CONNECT && parts.extensions.get::<hyper::ext::Protocol>().is_none() {
         return Err(Refusal::Method.problem());
