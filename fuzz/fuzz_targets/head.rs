@@ -127,7 +127,7 @@ fn check(input: &[u8], received: &[Vec<u8>], rig: &Rig) {
         };
         assert!(seen.is_whole && naive_length(bytes, seen), "more than one request");
         agrees_with_another_reader(bytes, seen);
-        let Some(meant) = sent.by_ref().find(|sent| is_meant(sent, seen)) else {
+        let Some(meant) = sent.by_ref().find(|sent| is_meant(sent, seen, rig)) else {
             panic!("nobody sent this: {seen:?}");
         };
         check_headers(meant, seen, rig);
@@ -169,13 +169,32 @@ fn origin(target: &str) -> String {
     }
 }
 
-fn is_meant(sent: &Request, seen: &Request) -> bool {
+/// Whether this is what was sent: of several that are alike, the one whose other headers are the same, and who has a token
+/// where the user is named.
+fn is_meant(sent: &Request, seen: &Request, rig: &Rig) -> bool {
     let host = sent.all("host").next();
     sent.is_whole
         && sent.method == seen.method
         && origin(&sent.target) == seen.target
         && sent.body == seen.body
         && (host.is_none() || host == seen.all("host").next())
+        && (has_token(sent, rig) || !check_identity(&seen.headers, rig))
+        && seen
+            .headers
+            .iter()
+            .filter(|(name, _)| is_the_clients(&fold(name)))
+            .all(|(name, _)| sent.all(name).eq(seen.all(name)))
+}
+
+/// Whether a header is none that the gateway sets.
+fn is_the_clients(folded: &str) -> bool {
+    let is_hop = HOP.iter().any(|(hop, _)| *hop == folded);
+    !is_hop && !SET.contains(&folded) && !PLAIN[..3].contains(&folded) && !folded.starts_with("x-auth-")
+}
+
+fn has_token(sent: &Request, rig: &Rig) -> bool {
+    sent.all("authorization")
+        .any(|value| value.ends_with(rig.token.as_bytes()))
 }
 
 fn check_headers(sent: &Request, seen: &Request, rig: &Rig) {
@@ -187,9 +206,7 @@ fn check_headers(sent: &Request, seen: &Request, rig: &Rig) {
     let segments = lenient::segments(path);
     let first = segments.first().map_or("", String::as_str);
     assert!(!first.eq_ignore_ascii_case("auth"), "ours, and forwarded: {seen:?}");
-    let has_token = sent
-        .all("authorization")
-        .any(|value| value.ends_with(rig.token.as_bytes()));
+    let has_token = has_token(sent, rig);
     let names_user = check_identity(&seen.headers, rig);
     match first {
         "c" => assert!(has_token && names_user, "guarded: {seen:?}"),
