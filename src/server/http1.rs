@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
@@ -92,7 +92,7 @@ impl Client<'_> {
             number += 1;
             let (head, refused) = match poll_fn(|cx| line.poll_next(&mut ending, cx)).await? {
                 Next::Request(head) => (head, None),
-                Next::Refused(why) => (Box::new(stand_in()), Some(why)),
+                Next::Refused(why) => (Box::new(stand_in(line.asks_head)), Some(why)),
                 Next::End => return Ok(()),
             };
             let is_refused = refused.is_some();
@@ -145,8 +145,11 @@ impl Client<'_> {
 }
 
 /// What is handled in place of a request whose head was refused.
-fn stand_in() -> Head {
-    let (parts, ()) = Request::new(()).into_parts();
+fn stand_in(is_head: bool) -> Head {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    if is_head {
+        parts.method = Method::HEAD;
+    }
     Head {
         parts,
         framing: Framing::None,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::account::PASSWORD;
 use crate::support::mariadb::{Database, Server};
 use crate::support::process::free_address;
-use crate::support::{Account, Answer, Conversation, DEADLINE, Reply, TestGateway, Upstream, eventually};
+use crate::support::{Account, Answer, Conversation, DEADLINE, Reply, TestGateway, Upstream, eventually, usual_routes};
 use crate::tls::Authority;
 
 /// Codes with the answers that carried them.
@@ -336,4 +336,28 @@ async fn every_code_is_the_answer_to_some_request() {
         .await;
 
     collected.check();
+}
+
+/// An answer to HEAD has no content, whatever it is (RFC 9110, section 9.3.2).
+#[tokio::test]
+async fn a_head_request_that_is_refused_gets_no_body() {
+    let upstream = Upstream::echo().await;
+    let gateway = TestGateway::start(&usual_routes(&upstream)).await;
+    for request in [
+        "HEAD /a#b HTTP/1.1\r\nHost: HOST\r\n\r\n",
+        "HEAD /auth/nosuch HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n",
+        "HEAD / HTTP/1.1\nHost: HOST\r\n\r\n",
+    ] {
+        let mut conversation = Conversation::open(gateway.address).await;
+        conversation
+            .send(request.replace("HOST", &gateway.address.to_string()))
+            .await;
+        let answer = conversation.answer_to_head().await;
+        assert!(matches!(answer.status, 400 | 404), "{request:?}: {answer:?}");
+        let ended = conversation.until_end().await;
+        assert!(
+            ended.answers.is_empty() && ended.rest.is_empty(),
+            "{request:?}: {ended:?}"
+        );
+    }
 }

@@ -32,6 +32,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something that has come or has not"
+)]
 pub(super) struct Line<S> {
     io: Patient<S>,
     pub(super) limits: Limits,
@@ -40,6 +44,8 @@ pub(super) struct Line<S> {
     pub(super) input: BytesMut,
     /// How far the end of a head has been looked for in that.
     looked: usize,
+    /// Whether that head, or the one before, is of a request that no answer to has a body.
+    pub(super) asks_head: bool,
     /// Whether the client sends nothing any more.
     ended: bool,
     /// How much is read of a large body next.
@@ -84,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             timeouts,
             input: BytesMut::new(),
             looked: 0,
+            asks_head: false,
             ended: false,
             room: 2 * ROOM,
             closing: false,
@@ -222,6 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         // One empty line before a request is tolerated (RFC 9112, section 2.2).
         let skip = if self.input.starts_with(b"\r\n") { 2 } else { 0 };
         let head = &self.input[skip..];
+        self.asks_head = head.starts_with(b"HEAD ");
         let from = self.looked.min(head.len());
         let Some(end) = memchr::memmem::find(&head[from..], b"\r\n\r\n") else {
             // Refuse early what no further byte can mend, so that nobody waits for the end of garbage.
