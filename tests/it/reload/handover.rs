@@ -127,8 +127,11 @@ async fn while_one_process_takes_over_another_is_refused() {
     let upstream = Upstream::echo().await;
     let mut process = Process::serve(&with_handover(&upstream)).await;
     let path = process.config_file().with_file_name("handover.sock");
-    // One that asks for the sockets and takes its time to serve.
-    let slow = tokio::net::UnixStream::connect(path).await.unwrap();
+    // One that asks for the sockets and takes its time to serve. They are offered once the gateway serves, and not before.
+    let slow = eventually(DEADLINE, "the sockets are offered", || async {
+        tokio::net::UnixStream::connect(&path).await.ok()
+    })
+    .await;
     eventually(DEADLINE, "it has its turn", || async {
         when(process.log().contains("another process takes over"))
     })
