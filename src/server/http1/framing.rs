@@ -191,23 +191,21 @@ fn trailers(input: &[u8], limits: &Limits) -> Result<Option<(HeaderMap, usize)>,
     let mut at = 0;
     loop {
         let rest = &input[at..];
-        let Some(end) = memchr::memchr2(b'\r', b'\n', rest) else {
-            return if input.len() > limits.bytes {
-                Err(Broken)
-            } else {
-                Ok(None)
-            };
-        };
+        let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         match &rest[end..] {
             [b'\r', b'\n', ..] => {}
-            [b'\r'] => return Ok(None),
+            // What is too large already is refused, wherever it was cut.
+            [] | [b'\r'] if input.len() <= limits.bytes => return Ok(None),
             _ => return Err(Broken),
         }
         at += end + 2;
+        if at > limits.bytes {
+            return Err(Broken);
+        }
         if end == 0 {
             return Ok(Some((trailers, at)));
         }
-        if at > limits.bytes || trailers.len() >= limits.lines {
+        if trailers.len() >= limits.lines {
             return Err(Broken);
         }
         let (name, value) = head::trailer(&rest[..end]).map_err(|_| Broken)?;

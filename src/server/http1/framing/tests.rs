@@ -112,6 +112,22 @@ fn good_chunks_pass_with_extensions_and_trailers() {
 }
 
 #[test]
+fn trailers_are_bounded_alike_wherever_they_are_cut() {
+    for length in LIMITS.bytes - 3..LIMITS.bytes + 6 {
+        let text = format!("0\r\nX: {}\r\n\r\n", "y".repeat(length - "X: \r\n\r\n".len()));
+        assert_eq!(Read::chunked(&text).ended, length <= LIMITS.bytes, "{length}");
+        for less in 0..5 {
+            let text = &text[..text.len() - less];
+            let [whole, cut] = [
+                Read::chunked(text),
+                Read::all(Framing::Chunked, text.as_bytes().chunks(1)),
+            ];
+            assert_eq!((whole.ended, whole.broken), (cut.ended, cut.broken), "{length} {less}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_complete_waits() {
     for part in [
         "",
