@@ -49,7 +49,8 @@ pub fn refresh() {
 }
 
 /// When this thread read the clock last, which is at most as long ago as it has been busy with one request; now, on a thread
-/// that keeps no time. For what is not hurt by that: timeouts, durations that are told, and how long something idles.
+/// that keeps no time. For what is not hurt by that: timeouts, durations that are told, and how long something idles; and, of
+/// a request, for what asks after its [`Moment`](super::Moment) was read, as how old the knowledge of revocations is.
 #[must_use]
 pub fn recent() -> Instant {
     KEPT.get().map_or_else(monotonic, |kept| kept.now)

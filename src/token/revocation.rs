@@ -134,6 +134,7 @@ impl Blocklist {
         if self.is_revoked(token, session, generation) {
             return Standing::Revoked;
         }
+        // Whoever handles a request has read the clock for it, after it had come: a gateway that stood still knows so here.
         self.standing_unless_revoked(time::recent())
     }
 
