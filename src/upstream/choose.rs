@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::standing::{Breaker, Change, Fitness, Health, WHOLE};
 use super::{Server, ServerId, Upstream, UpstreamError};
 use crate::config;
-use crate::time::monotonic;
+use crate::time::{monotonic, recent};
 
 /// How many servers are weighed without allocating.
 const FEW: usize = 16;
@@ -161,7 +161,7 @@ impl Upstream {
                 return Err(Nobody::Fit);
             };
             let standing = &server.ledger.standing;
-            let due = || standing.fitness(monotonic, resilience.slow_start) == Fitness::Due;
+            let due = || standing.fitness(recent, resilience.slow_start) == Fitness::Due;
             let probe = !standing.is_plain() && due() && standing.begin_probe(monotonic());
             if let Some(flight) = Flight::counted(server, max, probe) {
                 return Ok(flight);
@@ -187,7 +187,7 @@ impl Upstream {
                 if *weight == 0 || tried.contains(&server.id()) {
                     continue;
                 }
-                let share = match (server.ledger.standing.fitness(monotonic, resilience.slow_start), tier) {
+                let share = match (server.ledger.standing.fitness(recent, resilience.slow_start), tier) {
                     (Fitness::Fit(share), _) => share,
                     (Fitness::Due, _) | (Fitness::Ejected, Tier::Ejected | Tier::Any) | (Fitness::Down, Tier::Any) => {
                         WHOLE
@@ -240,7 +240,7 @@ impl Upstream {
             return;
         }
         let probe = flight.take_probe();
-        let change = flight.server().ledger.standing.passed(probe, monotonic);
+        let change = flight.server().ledger.standing.passed(probe, recent);
         tell(flight.server(), change, None);
     }
 

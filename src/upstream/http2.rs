@@ -16,7 +16,7 @@ use super::RequestBody;
 use super::connection::{MAX_HEAD, NoConnection, broken, young_until};
 use super::slots::{Line, Slot};
 use crate::config;
-use crate::time::monotonic;
+use crate::time::recent;
 
 /// A connection that carries many exchanges at once. When the last handle goes, it closes once its exchanges have ended.
 pub(super) struct Http2 {
@@ -111,7 +111,7 @@ impl Http2 {
             streams: AtomicUsize::new(0),
             reads,
             retired: AtomicBool::new(false),
-            idle_since: Mutex::new(monotonic()),
+            idle_since: Mutex::new(recent()),
             young_until: young_until(settings.pool_max_age),
             scheme,
             line,
@@ -120,7 +120,7 @@ impl Http2 {
 
     /// Whether it takes no more exchanges, for good.
     pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed() || self.retired.load(Ordering::Relaxed) || self.young_until <= monotonic()
+        self.sender.is_closed() || self.retired.load(Ordering::Relaxed) || self.young_until <= recent()
     }
 
     /// How many exchanges the server takes at once.
@@ -136,7 +136,7 @@ impl Http2 {
     /// Whether it takes no more exchanges, or has carried nothing for this long.
     pub(super) fn is_over(&self, idle_timeout: Duration) -> bool {
         let since = || *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_closed() || (self.is_idle() && since().elapsed() > idle_timeout)
+        self.is_closed() || (self.is_idle() && recent().saturating_duration_since(since()) > idle_timeout)
     }
 
     /// Room for one more exchange, if the server has it.
@@ -181,7 +181,7 @@ impl Drop for Stream {
                 .connection
                 .idle_since
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner) = monotonic();
+                .unwrap_or_else(PoisonError::into_inner) = recent();
         }
         if let Some(line) = &self.connection.line {
             if line.is_others() {
