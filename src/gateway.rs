@@ -14,9 +14,11 @@ mod routes;
 mod verify;
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
@@ -27,6 +29,7 @@ use body::Read;
 pub use body::{Body, Hold};
 use departure::Departure;
 pub use owned::Owned;
+use owned::failed;
 
 use crate::config::Config;
 use crate::limiter::{Client, Gauge, Limiter};
@@ -233,9 +236,10 @@ impl Gateway {
                 moment,
                 pools,
             };
-            snapshot
-                .dispatch(parts, incoming, place, &mut record, &mut departure)
-                .await
+            let handling = snapshot.dispatch(parts, incoming, place, &mut record, &mut departure);
+            // What others share is whole at any moment; what is this request's alone is used for its own line and answer.
+            let handled = AssertUnwindSafe(handling).catch_unwind().await;
+            handled.unwrap_or_else(|_| Err(failed()))
         };
         let is_error = answer.is_err();
         let mut response = match answer {

@@ -4,7 +4,8 @@
 //!
 //! * L4, the process: [`cli`], [`server`], [`gateway`], [`reload`], [`admin`]
 //! * L3, requests: [`auth`] (the endpoints that we own) and [`proxy`] (the pipeline), which never import each other
-//! * L2, resources: [`token`], [`issuer`], [`store`], [`upstream`], [`limiter`], [`password`], [`tls`], [`redis`], [`log`]
+//! * L2, resources: [`token`], [`issuer`], [`store`], [`upstream`], [`limiter`], [`password`], [`tls`], [`redis`], [`log`],
+//!   [`lasting`]
 //! * L1, rules without async or network: [`config`], [`rules`], [`problem`], [`metrics`]
 //! * L0, values: [`id`], [`json`], [`secret`], [`time`]
 
@@ -19,6 +20,7 @@ pub mod problem;
 pub mod rules;
 
 pub mod issuer;
+pub mod lasting;
 pub mod limiter;
 pub mod log;
 pub mod password;

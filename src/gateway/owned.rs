@@ -98,13 +98,15 @@ impl Owned {
             }
             Err(error) => {
                 tracing::error!(%error, "an endpoint failed");
-                Err(Problem::new(
-                    Code::Internal,
-                    "the gateway failed to answer; the log says why",
-                ))
+                Err(failed())
             }
         }
     }
+}
+
+/// What is answered when the gateway is at fault.
+pub(super) fn failed() -> Problem {
+    Problem::new(Code::Internal, "the gateway failed to answer; the log says why")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::jwks::{self, IssuerKeys};
 use super::source::SourceError;
 use super::{Issuer, Issuers};
+use crate::lasting::lasting;
 use crate::time::{Clock, Timestamp};
 
 /// How long a request waits for a fetch at the most.
@@ -55,14 +56,14 @@ impl Fetching {
                 continue;
             }
             let (fetched, clock) = (Arc::clone(issuer), self.clock.clone());
-            let task = tokio::spawn(async move { fetched.keep_fetching(&clock).await });
+            let task = tokio::spawn(lasting(move || Arc::clone(&fetched).keep_fetching(clock.clone())));
             self.tasks.push((Arc::clone(issuer), Task(task)));
         }
     }
 }
 
 impl Issuer {
-    async fn keep_fetching(&self, clock: &Clock) {
+    async fn keep_fetching(self: Arc<Self>, clock: Clock) {
         let cooldown = self.config.cooldown;
         loop {
             // In this order, so that nobody finds neither and gives up hope.

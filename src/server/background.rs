@@ -1,15 +1,11 @@
 //! [`keep`]: work that goes on as long as the gateway, whatever becomes of one try.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::lasting::{REST, panics};
 use crate::time::Clock;
-
-/// How long after a panic the work begins again.
-const REST: Duration = Duration::from_secs(1);
 
 /// Spawns work that ends by itself when told to stop. Where it panics instead, it begins again with what it was given:
 /// without the poll of the revocations all guarded routes would be closed until somebody starts the gateway anew.
@@ -24,12 +20,7 @@ where
 {
     let (clock, mut stop) = (clock.clone(), stop.clone());
     tokio::spawn(async move {
-        while let Err(error) = tokio::spawn(work(given.clone(), clock.clone(), stop.clone())).await {
-            // The other reason is that the runtime ends.
-            if !error.is_panic() {
-                return;
-            }
-            tracing::error!("what goes on in the background panicked, and begins again");
+        while panics(work(given.clone(), clock.clone(), stop.clone())).await {
             if timeout(REST, stop.wait_for(|stop| *stop)).await.is_ok() {
                 return;
             }

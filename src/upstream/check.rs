@@ -14,6 +14,7 @@ use super::choose::tell;
 use super::ledger::Checker;
 use super::{Pools, RequestBody, Server, Upstream, UpstreamError};
 use crate::config::{HealthChecks, ServerAddress};
+use crate::lasting::lasting;
 use crate::rules::headers::IdentityHeaders;
 
 impl Upstream {
@@ -24,7 +25,8 @@ impl Upstream {
                 continue;
             }
             server.ledger.check(&server, |rule| {
-                let checks = run(Arc::downgrade(&server), rule, Arc::clone(identity));
+                let (server, identity) = (Arc::downgrade(&server), Arc::clone(identity));
+                let checks = lasting(move || run(Weak::clone(&server), rule.clone(), Arc::clone(&identity)));
                 Checker(runtime.spawn(checks).abort_handle())
             });
         }

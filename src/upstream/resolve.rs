@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use super::Upstream;
 use super::choose::Choice;
 use crate::config::{Dns, ServerAddress};
+use crate::lasting::lasting;
 use crate::rules::headers::IdentityHeaders;
 
 /// How often in a row it must be said that a name has no addresses.
@@ -44,8 +45,12 @@ impl Upstream {
     pub(super) fn resolve_all(self: &Arc<Self>, runtime: &Handle, identity: &Arc<IdentityHeaders>) {
         for (index, address) in self.config.servers.iter().enumerate() {
             if let Some(name) = name_of(address) {
-                let (upstream, name) = (Arc::downgrade(self), name.to_owned());
-                runtime.spawn(run(upstream, index, name, runtime.clone(), Arc::clone(identity)));
+                let (upstream, name, identity) = (Arc::downgrade(self), name.to_owned(), Arc::clone(identity));
+                let goes_on = runtime.clone();
+                runtime.spawn(lasting(move || {
+                    let (upstream, name) = (Weak::clone(&upstream), name.clone());
+                    run(upstream, index, name, goes_on.clone(), Arc::clone(&identity))
+                }));
             }
         }
     }

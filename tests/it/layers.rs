@@ -19,16 +19,17 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("auth", 3, &[]),
     ("proxy", 3, &[]),
     // L2, resources: independent, except that tokens are kept in the store and may be of other issuers,
-    // and that those who keep something in Redis reach it alike.
+    // that those who keep something in Redis reach it alike, and that what goes on in the background outlives a panic.
     ("token", 2, &["store", "issuer"]),
-    ("issuer", 2, &[]),
+    ("issuer", 2, &["lasting"]),
     ("store", 2, &["redis"]),
-    ("upstream", 2, &[]),
+    ("upstream", 2, &["lasting"]),
     ("password", 2, &[]),
     ("limiter", 2, &["redis"]),
     ("redis", 2, &[]),
     ("tls", 2, &[]),
     ("log", 2, &[]),
+    ("lasting", 2, &[]),
     // L1, rules: a configuration is made of rules, and rules know of no configuration. Problems name themselves.
     ("config", 1, &["rules", "problem"]),
     ("rules", 1, &["problem"]),

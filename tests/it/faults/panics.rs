@@ -93,7 +93,7 @@ impl Visit for Spring {
     }
 }
 
-/// A gateway of one worker, whose requests below `/fatal` panic.
+/// A gateway of one worker, whose requests below `/fatal` panic: in the midst of the answer below `/fatal/late`, else before it.
 async fn gateway(server: &str) -> (Upstream, TestGateway) {
     Trap::set();
     let upstream = Upstream::start(|seen| match seen.target.as_str() {
@@ -101,14 +101,17 @@ async fn gateway(server: &str) -> (Upstream, TestGateway) {
             std::time::Duration::from_millis(500),
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
         ),
+        "/fatal/late" => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc".to_vec()),
+        path if path.starts_with("/fatal") => Reply::Last(Vec::new()),
         _ => Reply::ok("well"),
     })
     .await;
     let toml = format!(
-        "[server]\n{server}\n[upstreams.app]\nservers = [\"{}\"]\n[upstreams.{FATAL}]\nservers = [\"http://127.0.0.1:1\"]\n\
+        "[server]\n{server}\n[upstreams.app]\nservers = [\"{url}\"]\n\
+         [upstreams.{FATAL}]\nservers = [\"{url}\"]\neject.after = 0\n\
          [[routes]]\npath = \"/\"\nupstream = \"app\"\nauth = \"none\"\n\
          [[routes]]\npath = \"/{FATAL}\"\nupstream = \"{FATAL}\"\nauth = \"none\"\n",
-        upstream.url()
+        url = upstream.url()
     );
     (upstream, TestGateway::start(&toml).await)
 }
@@ -122,27 +125,35 @@ async fn has(gateway: &TestGateway, metric: &str, value: f64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_ends_its_own_connection_and_leaves_nothing_behind() {
+async fn a_panic_is_an_internal_error_or_ends_its_own_connection_and_leaves_nothing_behind() {
     // More panics than places of any kind.
-    let (_upstream, gateway) = gateway("max_connections = 4\nmax_connections_per_ip = 3\nmax_requests = 2").await;
+    let (upstream, gateway) = gateway("max_connections = 4\nmax_connections_per_ip = 3\nmax_requests = 2").await;
     let ask = |path: &str| gateway.fill(&format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n\r\n"), "");
     let before = gateway.metric("doorward_panics_total").await.expect("the metric");
     let mut witness = Conversation::open(gateway.address).await;
     witness.send(ask("/x")).await;
     assert_eq!(witness.answer().await.status, 200);
     for _ in 0..12 {
-        let ended = exchange(gateway.address, ask("/fatal")).await;
-        assert_eq!((ended.statuses(), ended.rest), (vec![], vec![]));
+        // Nothing of an answer is out, so the client is told, and its connection goes on.
+        witness.send(ask("/fatal")).await;
+        assert_eq!(witness.answer().await.problem(), "internal");
+        let ended = exchange(gateway.address, ask("/fatal/late")).await;
+        assert!(
+            ended.answers.is_empty() && ended.rest.starts_with(b"HTTP/1.1 200 OK\r\n"),
+            "{ended:?}"
+        );
     }
     witness.send(ask("/x")).await;
     assert_eq!(witness.answer().await.status, 200, "the same worker goes on");
     assert_eq!(gateway.get("/x", None).await.0, 200, "it accepts connections as well");
     drop(witness);
     let told = gateway.metric("doorward_panics_total").await.expect("the metric");
-    assert!(told >= before + 12.0, "{told} after {before}");
+    assert!(told >= before + 24.0, "{told} after {before}");
     has(&gateway, "doorward_requests_in_flight", 0.0).await;
-    let in_flight =
-        format!("doorward_upstream_server_requests_in_flight{{upstream=\"{FATAL}\",server=\"http://127.0.0.1:1\"}}");
+    let in_flight = format!(
+        "doorward_upstream_server_requests_in_flight{{upstream=\"{FATAL}\",server=\"{}\"}}",
+        upstream.url()
+    );
     has(&gateway, &in_flight, 0.0).await;
     // The client's own connection idles on.
     has(&gateway, "doorward_connections", 1.0).await;
@@ -171,7 +182,12 @@ async fn a_panic_on_http_2_ends_its_own_stream_alone() {
     })
     .await;
     for _ in 0..3 {
-        let error = within("the end of the stream", ask("/fatal")).await.unwrap_err();
+        let told = within("the answer", ask("/fatal")).await.unwrap();
+        assert_eq!(told.status(), 500);
+        let cut = within("the head of the answer", ask("/fatal/late")).await.unwrap();
+        let error = within("the end of the stream", cut.into_body().collect())
+            .await
+            .unwrap_err();
         assert!(!connection.is_finished(), "{error}");
     }
     assert_eq!(within("the answer", late).await.unwrap().unwrap().status(), 200);
