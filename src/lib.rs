@@ -7,8 +7,9 @@
 //! * L2, resources: [`token`], [`issuer`], [`store`], [`upstream`], [`limiter`], [`password`], [`tls`], [`redis`], [`log`],
 //!   [`lasting`]
 //! * L1, rules without async or network: [`config`], [`rules`], [`problem`], [`metrics`]
-//! * L0, values: [`id`], [`json`], [`secret`], [`time`]
+//! * L0, values: [`chain`], [`id`], [`json`], [`secret`], [`time`]
 
+pub mod chain;
 pub mod id;
 pub mod json;
 pub mod secret;

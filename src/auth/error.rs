@@ -4,12 +4,12 @@
 //! says nothing of it.
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 
+use crate::chain::Chain;
 use crate::password::HashError;
 use crate::problem::{Code, Problem};
 use crate::rules::bearer::InvalidBearer;
@@ -160,21 +160,6 @@ impl From<TokenError> for Failure {
                 Self::internal(&error)
             }
         }
-    }
-}
-
-/// An error with all its sources, on one line.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use super::access::Access;
 use super::body::Progress;
 use super::routes::{Called, NO_ROUTE};
 use super::text;
+use crate::chain::Chain;
 use crate::limiter::Place;
 use crate::metrics::Metrics;
 use crate::problem::Code;
@@ -177,8 +178,8 @@ impl Record {
                 if let Some(code) = error.code() {
                     self.ended_for(code);
                 } else {
-                    let error = chain(&error);
-                    tracing::debug!(request_id = text(&self.request_id), error, "a tunnel broke off");
+                    let error = Chain(&error);
+                    tracing::debug!(request_id = text(&self.request_id), %error, "a tunnel broke off");
                 }
             }
         }
@@ -192,7 +193,7 @@ impl Record {
         tracing::warn!(
             request_id = text(&self.request_id),
             upstream = self.upstream.as_deref(),
-            error = chain(error),
+            error = %Chain(error),
             "an answer broke off"
         );
     }
@@ -203,21 +204,10 @@ impl Record {
             request_id = text(&self.request_id),
             upstream,
             code = code.as_str(),
-            error = chain(error),
+            error = %Chain(error),
             "an upstream did not answer"
         );
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }
 
 impl Drop for Record {

@@ -1,6 +1,5 @@
 //! When keys are fetched: from time to time, and when somebody asks for one that is not known.
 
-use std::error::Error;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::time::sleep;
 use super::jwks::{self, IssuerKeys};
 use super::source::SourceError;
 use super::{Issuer, Issuers};
+use crate::chain::Chain;
 use crate::lasting::lasting;
 use crate::time::{Clock, Timestamp};
 
@@ -110,7 +110,7 @@ impl Issuer {
             }
             Err(error) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                self.note_error(Some(chain(&error)));
+                self.note_error(Some(Chain(&error).to_string()));
                 Err(error)
             }
         };
@@ -178,15 +178,4 @@ impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::StartError;
 use super::background::keep;
 use crate::auth::{self, AuthState, Throttle};
+use crate::chain::Chain;
 use crate::config::{AcmeChallenge, Config};
 use crate::gateway::{Owned, Snapshot};
 use crate::issuer::Issuers;
@@ -200,11 +201,11 @@ async fn clean(
     while tokio::time::timeout(every, stop.wait_for(|stop| *stop)).await.is_err() {
         match store.cleanup(clock.now(), batch).await {
             Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
-            Err(error) => tracing::warn!(error = error.with_cause(), "expired rows can't be removed"),
+            Err(error) => tracing::warn!(error = %Chain(&error), "expired rows can't be removed"),
         }
         match store.count_throttles().await {
             Ok(rows) => throttle.note_rows(rows),
-            Err(error) => tracing::warn!(error = error.with_cause(), "the table of attempts can't be counted"),
+            Err(error) => tracing::warn!(error = %Chain(&error), "the table of attempts can't be counted"),
         }
     }
 }

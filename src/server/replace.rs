@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Inherited, Running, StartError, private};
+use crate::chain::Chain;
 use crate::config::{Config, ConfigErrors};
 use crate::reload::needs_restart;
 use crate::store::audit::{Actor, Detail, Event, EventKind};
@@ -52,7 +53,7 @@ impl Running {
                 Ok(generation)
             }
             Err(error) => {
-                let why = chain(&error);
+                let why = Chain(&error).to_string();
                 tracing::error!(why, "the configuration was not reloaded: the one before stays in force");
                 let event = Event::new(EventKind::ConfigRefused, Actor::System, self.clock.now());
                 self.rooms.store.note(event.with(Detail::Problem(why.clone())));
@@ -96,15 +97,4 @@ impl Running {
         self.config = config;
         Ok(())
     }
-}
-
-/// An error and its causes, as one text.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -56,15 +56,6 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
-    /// What it is and what the driver or the database said of it, on one line.
-    #[must_use]
-    pub fn with_cause(&self) -> String {
-        self.source()
-            .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
-    }
-}
-
 /// Why no user was written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteUserError {
@@ -195,6 +186,7 @@ fn without_values(number: u16, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::Chain;
 
     #[test]
     fn a_message_keeps_its_words_and_loses_its_values() {
@@ -209,11 +201,11 @@ mod tests {
     fn an_error_is_told_with_its_cause_where_it_has_one() {
         let cause = Cause::of("1040: Too many connections");
         assert_eq!(
-            StoreError::Unavailable(cause).with_cause(),
+            Chain(&StoreError::Unavailable(cause)).to_string(),
             "the database can't be reached: 1040: Too many connections"
         );
         assert_eq!(
-            StoreError::Timeout(Duration::from_secs(5)).with_cause(),
+            Chain(&StoreError::Timeout(Duration::from_secs(5))).to_string(),
             "the database did not answer within 5s"
         );
     }

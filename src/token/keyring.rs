@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::key::Key;
 use super::lifecycle::{Occasion, delete_retired, is_deletion_due, rotate_key};
 use super::{KeyError, KeySet, MasterKey, Tokens, load_keys};
+use crate::chain::Chain;
 use crate::config::{self, Algorithm};
 use crate::store::audit::{Actor, Event, EventKind};
 use crate::store::{Store, StoredKey};
@@ -131,7 +132,7 @@ impl Keyring {
             Ok(keys) => self.attend(&keys, store, tokens, now).await,
             Err(error) => Err(error),
         };
-        self.record(done.as_ref().err().map(describe));
+        self.record(done.as_ref().err().map(|error| Chain(error).to_string()));
         done
     }
 
@@ -184,15 +185,4 @@ impl Keyring {
         }
         *last = trouble;
     }
-}
-
-/// An error and its causes, in one line.
-fn describe(error: &KeyError) -> String {
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }

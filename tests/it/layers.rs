@@ -38,6 +38,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     // L0, values: an id holds the time of its making.
     ("id", 0, &["time"]),
     ("json", 0, &[]),
+    ("chain", 0, &[]),
     ("secret", 0, &[]),
     ("time", 0, &[]),
 ];

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Actor, Detail, Event, EventKind, row};
+use crate::chain::Chain;
 use crate::config::Audit;
 use crate::store::error::Failure;
 use crate::store::work::run;
@@ -204,14 +205,14 @@ async fn write_behind(store: Store) {
         pause = (pause * 2).clamp(first, most);
         if is_for_good(&error) {
             tracing::error!(
-                error = error.with_cause(),
+                error = %Chain(&error),
                 number = batch.events.len(),
                 "audit events can't be written"
             );
             trail.give_up(&batch);
         } else {
             tracing::warn!(
-                error = error.with_cause(),
+                error = %Chain(&error),
                 "audit events wait, as the database does not take them"
             );
             trail.put_back(batch);

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::cursor::{Cursor, Reading};
 use super::{Blocklist, Freshness};
+use crate::chain::Chain;
 use crate::store::{Blocked, Store, StoreError};
 use crate::time::{self, Clock, Timestamp};
 
@@ -170,7 +171,7 @@ impl Blocklist {
 
     /// Counts and remembers a failure. Only the first of a row is logged, or two lines a second would bury the rest.
     pub(super) fn record<T>(&self, outcome: Result<T, StoreError>, what: &str) -> Result<T, StoreError> {
-        let failure = outcome.as_ref().err().map(StoreError::with_cause);
+        let failure = outcome.as_ref().err().map(|error| Chain(error).to_string());
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         match (&failure, &*last) {
             (Some(error), None) => tracing::warn!(%error, what, "revocations can't be read"),
