@@ -40,7 +40,7 @@ pub(super) async fn run(plan: Plan) -> Report {
         None => doorward_with_open_files(1024),
     };
     // As the README says, for the two workers: what glibc keeps for threads that are gone is not what is looked for here.
-    command.env("MALLOC_ARENA_MAX", "4");
+    command.env("MALLOC_ARENA_MAX", "2");
     let process = Arc::new(Process::serve_by(&toml, command).await);
     let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
     let http = http.timeout(Duration::from_secs(20)).build().expect("a client");
