@@ -135,5 +135,5 @@ async fn run_to_end<T: Send + 'static>(
 ) -> Result<T, Failure> {
     tokio::spawn(work)
         .await
-        .unwrap_or_else(|error| Err(Failure::internal(&error)))
+        .unwrap_or_else(|error| Err(Failure::of_task(&error)))
 }

@@ -5,6 +5,7 @@
 mod access;
 mod body;
 mod departure;
+mod dispatch;
 mod gone;
 mod owned;
 mod record;
@@ -20,33 +21,31 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use ipnet::IpNet;
 
-use body::Read;
 pub use body::{Body, Hold};
 use departure::Departure;
 pub use owned::Owned;
 use owned::failed;
 
 use crate::config::Config;
-use crate::limiter::{Client, Gauge, Limiter};
+use crate::limiter::{Gauge, Limiter};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, is_grpc};
-use crate::proxy::{Caller, Exchange, InvalidProxy, Peer, Proxy, Refused, Target, Trace, overloaded, rate_limited};
-use crate::rules::cors::{Cors, preflight_for};
+use crate::proxy::{Caller, InvalidProxy, Peer, Proxy};
+use crate::rules::cors::Cors;
 use crate::rules::headers::client_address;
 use crate::rules::path::RequestPath;
 use crate::rules::trace_context::{self, TraceMode};
 use crate::time::{Clock, Moment};
 use crate::tls::Challenges;
 use crate::token::Tokens;
-use crate::upstream::{Incoming, Interim, Pools, UpstreamError, Upstreams};
+use crate::upstream::{Incoming, Interim, Pools, Upstreams};
 use record::Record;
 use request_id::RequestIds;
-use routes::{Called, Routes};
+use routes::Routes;
 use verify::Verify;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -239,7 +238,14 @@ impl Gateway {
             let handling = snapshot.dispatch(parts, incoming, place, &mut record, &mut departure);
             // What others share is whole at any moment; what is this request's alone is used for its own line and answer.
             let handled = AssertUnwindSafe(handling).catch_unwind().await;
-            handled.unwrap_or_else(|_| Err(failed()))
+            handled.unwrap_or_else(|_| {
+                tracing::error!(
+                    request_id = text(&caller.request_id),
+                    "the handling of a request panicked"
+                );
+                snapshot.settle(&mut record, &mut departure);
+                Err(failed())
+            })
         };
         let is_error = answer.is_err();
         let mut response = match answer {
@@ -280,116 +286,12 @@ impl Snapshot {
             verify.count_in(metrics);
         }
     }
-
-    async fn dispatch<'a>(
-        &'a self,
-        parts: Parts,
-        incoming: Incoming,
-        place: Place<'_>,
-        record: &mut Record,
-        departure: &mut Departure<'a>,
-    ) -> Result<Response<body::Kind>, Problem> {
-        let Place {
-            caller,
-            client,
-            moment,
-            pools,
-        } = place;
-        // Cheap clones of reference-counted text, so that what was read outlives the parts that are changed.
-        let uri = parts.uri.clone();
-        let host = parts.headers.get(http::header::HOST).cloned();
-        let target = Target::read(&uri, host.as_ref()).map_err(|refused| refused.problem())?;
-        if let Some(challenges) = &self.challenges
-            && let Some(answer) = challenges.http01(uri.path())
-        {
-            record.called(Called::Other(Arc::from("acme")));
-            return Ok(Response::new(body::Kind::whole(answer.into())));
-        }
-        if caller.peer.redirects {
-            record.called(Called::Other(Arc::from("redirect")));
-            return redirect::to_https(&target, &uri, self.redirect_port);
-        }
-        if self.cors {
-            departure.from(&parts.headers);
-        }
-        if self.owned.claims(target.path()) {
-            if let Some(verify) = self.verify.as_ref().filter(|verify| verify.is_at(target.path())) {
-                // In a box, as all that is not the usual way: the task of a request is as large as its largest way.
-                return Box::pin(self.verify(verify, parts, place, record)).await;
-            }
-            record.called(Called::Other(self.owned.label(target.path())));
-            let preflight = self.auth_cors.is_some() && preflight_for(&parts.method, &parts.headers).is_some();
-            departure.of_endpoint(self.auth_cors.as_ref(), self.security_headers, preflight);
-            if preflight {
-                return Ok(no_content());
-            }
-            if let Some(gauge) = &self.owned_at_once {
-                record.holds(gauge.enter().ok_or_else(overloaded)?);
-            }
-            let mut standings = Vec::new();
-            if !self.owned_limits.is_empty() {
-                let client = Client {
-                    address: client,
-                    principal: None,
-                };
-                let counted = self
-                    .limiter
-                    .take(&self.owned_limits, client, moment.started, &mut standings);
-                let counted = Box::pin(counted).await;
-                counted.map_err(|exceeded| rate_limited(&exceeded))?;
-            }
-            let request = Request::from_parts(parts, Read::new(incoming, record.own_body()));
-            let mut response = Box::pin(self.owned.call(request, client, &caller.request_id)).await?;
-            record.own_problem(response.extensions_mut());
-            self.limiter.tell(&standings, response.headers_mut());
-            return Ok(response.map(body::Kind::Owned));
-        }
-        let mut trace = Trace::default();
-        let exchange = Exchange {
-            target: &target,
-            caller,
-            client,
-            moment,
-            pools,
-        };
-        let answer = self.proxy.handle(parts, incoming, &exchange, &mut trace).await;
-        if let Some(called) = trace.route.and_then(|route| self.routes.get(route)) {
-            record.called(called);
-        }
-        if let Some(edge) = trace.route.and_then(|route| self.proxy.edge(route)) {
-            departure.of_route(edge, trace.preflight);
-        }
-        let upstream = trace.upstream.and_then(|index| self.upstreams.get(index));
-        let name = trace.upstream.and_then(|index| self.routes.upstream(index));
-        record.traced(trace, name);
-        match answer {
-            Ok(response) => Ok(response.map(body::Kind::Proxied)),
-            Err(refused) => {
-                let problem = refused.problem();
-                // A body that the client breaks off is not the upstream's failure.
-                if let Refused::Upstream(error) = &refused
-                    && !matches!(error, UpstreamError::ClientBody(_))
-                    && let Some(upstream) = upstream
-                {
-                    record.upstream_failed(upstream.name(), problem.code(), error);
-                }
-                Err(problem)
-            }
-        }
-    }
 }
 
 /// A trace that begins here.
 fn begin_trace() -> HeaderValue {
     let (trace, span) = (uuid::Uuid::new_v4().as_u128(), uuid::Uuid::new_v4().as_u64_pair().1);
     trace_context::begin(trace, span)
-}
-
-/// The answer to a preflight, before what pages may do is said.
-fn no_content() -> Response<body::Kind> {
-    let mut response = Response::new(body::Kind::whole(bytes::Bytes::new()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
 }
 
 /// The request id as text, for log lines.

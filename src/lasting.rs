@@ -1,27 +1,43 @@
 //! Work that a panic does not end.
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
+use crate::time::monotonic;
+
 /// How long after a panic the work begins again.
 pub const REST: Duration = Duration::from_secs(1);
 
-/// Does work until it ends by itself. Where it panics instead, it begins again [`REST`] later: a server whose checker is gone
-/// would stay what it was until somebody starts the gateway anew. What it shares with others must be whole at any moment.
-pub async fn lasting<W: Future<Output = ()>>(work: impl Fn() -> W) {
-    while panics(work()).await {
-        sleep(REST).await;
+/// How long it rests at the most, where it panics again and again. Work that went on for as long begins with [`REST`] anew.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Does work, by this name, until it ends by itself. Where it panics instead, it begins again [`REST`] later, and after twice
+/// the time each time that it does so again: a server whose checker is gone would stay what it was until somebody starts the
+/// gateway anew. What it shares with others must be whole at any moment.
+pub async fn lasting<W: Future<Output = ()>>(name: impl Display, work: impl Fn() -> W) {
+    let mut rest = REST;
+    loop {
+        let began = monotonic();
+        if !panics(&name, work()).await {
+            return;
+        }
+        if began.elapsed() >= LONGEST {
+            rest = REST;
+        }
+        sleep(rest).await;
+        rest = (rest * 2).min(LONGEST);
     }
 }
 
 /// Does work once, and says whether it panicked instead of ending.
-pub async fn panics(work: impl Future<Output = ()>) -> bool {
+pub async fn panics(name: impl Display, work: impl Future<Output = ()>) -> bool {
     let panicked = AssertUnwindSafe(work).catch_unwind().await.is_err();
     if panicked {
-        tracing::error!("what goes on in the background panicked, and begins again");
+        tracing::error!(task = %name, "what goes on in the background panicked, and begins again");
     }
     panicked
 }
@@ -33,13 +49,15 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_panics_begins_again_until_it_ends_by_itself() {
-        let begun = Cell::new(0);
-        lasting(|| async {
+    async fn work_that_panics_begins_again_after_longer_and_longer_until_it_ends_by_itself() {
+        let (begun, since) = (Cell::new(0), tokio::time::Instant::now());
+        lasting("a test", || async {
             begun.set(begun.get() + 1);
-            assert!(begun.get() >= 3, "the first two panic");
+            assert!(begun.get() >= 10, "the first nine panic");
         })
         .await;
-        assert_eq!(begun.get(), 3);
+        assert_eq!(begun.get(), 10);
+        let rested: u64 = [1, 2, 4, 8, 16, 32, 60, 60, 60].into_iter().sum();
+        assert_eq!(since.elapsed().as_secs(), rested);
     }
 }

@@ -59,7 +59,7 @@ pub struct Metrics {
     pub revocations_restored: Counter,
     /// Audit events that were not recorded, as they came faster than they could be written.
     pub audit_dropped: Counter,
-    /// Panics in this process: each ended what its task did, and nothing else.
+    /// Panics in this process: each failed one request, or interrupted what goes on in the background.
     pub panics: Counter,
     /// Times that no connection could be accepted.
     pub accept_failures: Counter,
@@ -233,7 +233,7 @@ impl Metrics {
 
     fn register_faults(&mut self) {
         let registry = &mut self.registry;
-        let help = "Panics: each ended what its task did, a connection or a request as a rule";
+        let help = "Panics: each failed one request, or interrupted what goes on in the background";
         registry.register("panics", help, self.panics.clone());
         let help = "Times that no connection could be accepted, as when no more files can be opened";
         registry.register("accept_failures", help, self.accept_failures.clone());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use tokio::task::JoinError;
 
 use crate::chain::Chain;
 use crate::password::HashError;
@@ -61,6 +62,12 @@ impl Failure {
     /// Something that does not happen did.
     pub(super) fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "an endpoint failed");
+        Self::new(Code::Internal, "the gateway failed; its log says how")
+    }
+
+    /// Work of ours that ended before its end. What its error says of a panic is told nowhere: it may hold what a client sent.
+    pub(super) fn of_task(error: &JoinError) -> Self {
+        tracing::error!(panicked = error.is_panic(), "an endpoint failed");
         Self::new(Code::Internal, "the gateway failed; its log says how")
     }
 
@@ -230,9 +237,22 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_chain_names_every_cause() {
-        let outer = WriteUserError::Store(StoreError::Corrupt("email"));
-        assert_eq!(Chain(&outer).to_string(), "the database holds an invalid email");
+    #[tokio::test]
+    async fn work_that_panics_is_an_internal_error_and_nobody_is_told_what_it_was_about() {
+        let (written, log) = (tempfile::NamedTempFile::new().unwrap(), tracing_subscriber::fmt());
+        let log = log
+            .with_ansi(false)
+            .with_writer(written.reopen().map(std::sync::Mutex::new).unwrap());
+        let _here = tracing::subscriber::set_default(log.finish());
+        let sent = "what a client sent".to_owned();
+        let error = tokio::spawn(async move { panic!("about {sent}") }).await.unwrap_err();
+        let Failure(problem) = Failure::of_task(&error);
+        assert_eq!(problem.code(), Code::Internal);
+        assert!(!problem.detail().contains("sent"), "{problem:?}");
+        let written = std::fs::read_to_string(written.path()).unwrap();
+        assert!(
+            written.contains("panicked=true") && !written.contains("sent"),
+            "{written}"
+        );
     }
 }

@@ -18,7 +18,7 @@ use super::error::Failure;
 use crate::limiter::{Place, Tally, network};
 use crate::metrics::ThrottledMetrics;
 use crate::problem::{Code, Problem};
-use crate::store::{Attempt, CounterId, Taken};
+use crate::store::{Attempt, CounterId, StoreError, Taken};
 
 pub(super) use guess::{Guess, Outcome};
 pub(super) use signup::SignUp;
@@ -117,11 +117,14 @@ impl Throttle {
                 store.attempt_succeeded(taken, here, now).await
             }
             Outcome::Wrong => Ok(()),
-            Outcome::Unjudged => store.give_back(taken, now).await,
+            Outcome::Unjudged => {
+                // Whoever asked does not wait for it: as a rule it is the store that has failed.
+                let (store, taken) = (store.clone(), taken.clone());
+                tokio::spawn(async move { is_settled(&store.give_back(&taken, now).await) });
+                return;
+            }
         };
-        if let Err(error) = settled {
-            tracing::warn!(%error, "what was counted of an attempt is not settled");
-        }
+        is_settled(&settled);
     }
 
     fn count(&self, kind: &'static str) {
@@ -143,4 +146,10 @@ impl Throttle {
 /// Where a request comes from. Only a gateway that is not asked through sockets does not know: there, all are one.
 fn address(from: Option<IpAddr>) -> IpAddr {
     from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+fn is_settled(settled: &Result<(), StoreError>) {
+    if let Err(error) = settled {
+        tracing::warn!(%error, "what was counted of an attempt is not settled");
+    }
 }

@@ -11,7 +11,7 @@ use http_body::Body;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
-use super::X_REQUEST_ID;
+use super::{X_REQUEST_ID, text};
 use crate::auth::{BODY_TIMEOUT, ClientAddress};
 use crate::problem::{Code, Problem};
 use crate::rules::path::RequestPath;
@@ -96,8 +96,10 @@ impl Owned {
                 Err(Problem::new(Code::StoreUnavailable, "the request took too long")
                     .retry_after(Duration::from_secs(1)))
             }
+            // What it says of a panic may hold what a client sent: the line of the panic itself has what may be told.
             Err(error) => {
-                tracing::error!(%error, "an endpoint failed");
+                let request_id = text(request_id);
+                tracing::error!(request_id, panicked = error.is_panic(), "an endpoint failed");
                 Err(failed())
             }
         }
@@ -114,10 +116,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_endpoint_that_panics_is_an_internal_error_and_says_nothing_of_why() {
-        async fn broken() -> &'static str {
-            panic!("the reason")
+    async fn an_endpoint_that_panics_is_an_internal_error_and_nobody_is_told_what_it_was_about() {
+        async fn broken(request: Request<axum::body::Body>) -> &'static str {
+            panic!("about {}", request.uri())
         }
+        let (written, log) = (tempfile::NamedTempFile::new().unwrap(), tracing_subscriber::fmt());
+        let log = log
+            .with_ansi(false)
+            .with_writer(written.reopen().map(std::sync::Mutex::new).unwrap());
+        let _here = tracing::subscriber::set_default(log.finish());
         let router = Router::new().route("/auth/broken", axum::routing::get(broken));
         let owned = Owned::new(router, Handle::current(), "/auth", []);
         let request = Request::get("/auth/broken").body(axum::body::Body::empty()).unwrap();
@@ -127,6 +134,14 @@ mod tests {
             .await
             .unwrap_err();
         assert_eq!(problem.code(), Code::Internal);
-        assert!(!problem.detail().contains("the reason"));
+        let written = std::fs::read_to_string(written.path()).unwrap();
+        assert!(
+            written.contains("an endpoint failed") && written.contains("panicked=true"),
+            "{written}"
+        );
+        assert!(
+            !written.contains("about") && !problem.detail().contains("about"),
+            "{written}"
+        );
     }
 }

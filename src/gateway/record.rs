@@ -103,9 +103,14 @@ impl Record {
         self.span = span;
     }
 
-    pub(super) fn traced(&mut self, trace: Trace, upstream: Option<Arc<str>>) {
-        self.trace = trace;
-        self.upstream = upstream;
+    /// What the pipeline learns of the request, as it learns it: it is there whatever becomes of the pipeline.
+    pub(super) const fn trace(&mut self) -> &mut Trace {
+        &mut self.trace
+    }
+
+    /// An upstream was asked.
+    pub(super) fn reached(&mut self, upstream: Arc<str>) {
+        self.upstream = Some(upstream);
     }
 
     /// What the request takes until its answer has ended.
@@ -178,8 +183,8 @@ impl Record {
                 if let Some(code) = error.code() {
                     self.ended_for(code);
                 } else {
-                    let error = Chain(&error);
-                    tracing::debug!(request_id = text(&self.request_id), %error, "a tunnel broke off");
+                    let error = Chain(&error).to_string();
+                    tracing::debug!(request_id = text(&self.request_id), error, "a tunnel broke off");
                 }
             }
         }
@@ -193,7 +198,7 @@ impl Record {
         tracing::warn!(
             request_id = text(&self.request_id),
             upstream = self.upstream.as_deref(),
-            error = %Chain(error),
+            error = Chain(error).to_string(),
             "an answer broke off"
         );
     }
@@ -204,7 +209,7 @@ impl Record {
             request_id = text(&self.request_id),
             upstream,
             code = code.as_str(),
-            error = %Chain(error),
+            error = Chain(error).to_string(),
             "an upstream did not answer"
         );
     }

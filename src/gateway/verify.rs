@@ -11,7 +11,7 @@ use super::{Place, Snapshot, body};
 use crate::config::Config;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::problem::{Code, Problem};
-use crate::proxy::{Caller, Exchange, Peer, Refused, Target, Trace};
+use crate::proxy::{Caller, Exchange, Peer, Refused, Target};
 use crate::rules::original::Original;
 use crate::rules::path::RequestPath;
 
@@ -75,7 +75,6 @@ impl Snapshot {
                 "the path is at or below auth.path: send such requests to the gateway itself",
             ));
         }
-        let mut trace = Trace::default();
         // A certificate that the proxy has shown is not its client's.
         let caller = Caller {
             peer: Arc::new(Peer {
@@ -91,8 +90,10 @@ impl Snapshot {
             moment: place.moment,
             pools: place.pools,
         };
-        let answer = self.proxy.verify(parts, &original.method, &exchange, &mut trace).await;
-        record.traced(trace, None);
+        let answer = self
+            .proxy
+            .verify(parts, &original.method, &exchange, record.trace())
+            .await;
         answer
             .map(|response| response.map(body::Kind::Proxied))
             .map_err(problem)

@@ -1,9 +1,11 @@
 //! When keys are fetched: from time to time, and when somebody asks for one that is not known.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -11,7 +13,6 @@ use super::jwks::{self, IssuerKeys};
 use super::source::SourceError;
 use super::{Issuer, Issuers};
 use crate::chain::Chain;
-use crate::lasting::lasting;
 use crate::time::{Clock, Timestamp};
 
 /// How long a request waits for a fetch at the most.
@@ -56,20 +57,28 @@ impl Fetching {
                 continue;
             }
             let (fetched, clock) = (Arc::clone(issuer), self.clock.clone());
-            let task = tokio::spawn(lasting(move || Arc::clone(&fetched).keep_fetching(clock.clone())));
+            let task = tokio::spawn(async move { fetched.keep_fetching(&clock).await });
             self.tasks.push((Arc::clone(issuer), Task(task)));
         }
     }
 }
 
 impl Issuer {
-    async fn keep_fetching(self: Arc<Self>, clock: Clock) {
+    async fn keep_fetching(&self, clock: &Clock) {
         let cooldown = self.config.cooldown;
         loop {
             // In this order, so that nobody finds neither and gives up hope.
             self.fetching.store(true, Ordering::Release);
             self.rested.store(false, Ordering::Release);
-            let failed = self.fetch(clock.now()).await.is_err();
+            let fetched = AssertUnwindSafe(self.fetch(clock.now())).catch_unwind().await;
+            let failed = fetched.map_or_else(
+                |_| {
+                    self.failed("a panic".to_owned());
+                    true
+                },
+                |fetched| fetched.is_err(),
+            );
+            self.rounds.send_modify(|round| *round += 1);
             // Whoever asked meanwhile looks at what has come, and asks again for what has not.
             tokio::select! {
                 biased;
@@ -98,7 +107,7 @@ impl Issuer {
             Ok(text) => jwks::parse(&text, &self.config.algorithms).map_err(SourceError::from),
             Err(error) => Err(error),
         };
-        let result = match got {
+        match got {
             Ok((keys, ignored)) => {
                 self.note_taken(&keys, &ignored);
                 // This task alone stores keys.
@@ -109,13 +118,15 @@ impl Issuer {
                 Ok(())
             }
             Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                self.note_error(Some(Chain(&error).to_string()));
+                self.failed(Chain(&error).to_string());
                 Err(error)
             }
-        };
-        self.rounds.send_modify(|round| *round += 1);
-        result
+        }
+    }
+
+    fn failed(&self, why: String) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.note_error(Some(why));
     }
 
     /// Says so when other keys than before are taken.

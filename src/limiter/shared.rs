@@ -155,10 +155,10 @@ impl Shared {
             let mut state = inner.state();
             match connected {
                 Ok((connection, script)) => {
+                    state.way = Way::Connected(connection, script);
                     if state.told.replace(true) != Some(true) {
                         tracing::info!(place = inner.place, "limits are counted in Redis");
                     }
-                    state.way = Way::Connected(connection, script);
                 }
                 Err(why) => inner.rest(&mut state, &why),
             }
@@ -197,6 +197,7 @@ impl Inner {
     }
 
     fn rest(&self, state: &mut State, why: &str) {
+        state.way = Way::Resting(monotonic() + REST);
         if state.told.replace(false) != Some(false) {
             tracing::warn!(
                 place = self.place,
@@ -204,7 +205,6 @@ impl Inner {
                 "limits are counted by this gateway alone"
             );
         }
-        state.way = Way::Resting(monotonic() + REST);
     }
 
     /// What a client is called in Redis. All are in one slot of a cluster, as one script asks for several of them.

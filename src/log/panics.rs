@@ -1,7 +1,7 @@
 //! Panics: counted, and told of as lines of the log.
 //!
-//! What panics is one task, as a rule, and what it did alone ends with it: a connection, a stream, a request. That it must
-//! not pass unnoticed is this module's part.
+//! A panic fails one request, or interrupts what goes on in the background and begins again. That it must not pass unnoticed is
+//! this module's part.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::sync::atomic::{AtomicU64, Ordering};

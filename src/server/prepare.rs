@@ -170,19 +170,22 @@ impl Rooms {
         let (store, tls) = (self.store.clone(), Arc::clone(&self.tls));
         let cleaned = (self.store.clone(), self.throttle.clone());
         let mut tasks = vec![
-            keep(&told, Arc::clone(&tls), Tls::run),
-            keep(&told, tls, Tls::keep_issued),
-            keep(&told, Arc::clone(&self.blocklist), move |list, clock, stop| {
-                list.run(store.clone(), clock, stop)
-            }),
-            keep(&told, cleaned, move |(store, throttle), clock, stop| {
+            keep(&told, "certificates", Arc::clone(&tls), Tls::run),
+            keep(&told, "acme", tls, Tls::keep_issued),
+            keep(
+                &told,
+                "revocations",
+                Arc::clone(&self.blocklist),
+                move |list, clock, stop| list.run(store.clone(), clock, stop),
+            ),
+            keep(&told, "clean-up", cleaned, move |(store, throttle), clock, stop| {
                 clean(store, throttle, (every, batch), clock, stop)
             }),
-            keep(&told, Arc::clone(&self.tokens), Tokens::watch_over),
+            keep(&told, "exchanges", Arc::clone(&self.tokens), Tokens::watch_over),
         ];
         if let Some(keyring) = &self.keyring {
             let given = (Arc::clone(keyring), self.store.clone(), Arc::clone(&self.tokens));
-            tasks.push(keep(&told, given, |(keyring, store, tokens), clock, stop| {
+            tasks.push(keep(&told, "keys", given, |(keyring, store, tokens), clock, stop| {
                 keyring.run(store, tokens, clock, stop)
             }));
         }
@@ -201,11 +204,14 @@ async fn clean(
     while tokio::time::timeout(every, stop.wait_for(|stop| *stop)).await.is_err() {
         match store.cleanup(clock.now(), batch).await {
             Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
-            Err(error) => tracing::warn!(error = %Chain(&error), "expired rows can't be removed"),
+            Err(error) => tracing::warn!(error = Chain(&error).to_string(), "expired rows can't be removed"),
         }
         match store.count_throttles().await {
             Ok(rows) => throttle.note_rows(rows),
-            Err(error) => tracing::warn!(error = %Chain(&error), "the table of attempts can't be counted"),
+            Err(error) => tracing::warn!(
+                error = Chain(&error).to_string(),
+                "the table of attempts can't be counted"
+            ),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::room::Room;
 use super::{Door, Phase, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::lasting::lasting;
 use crate::limiter::Tally;
 use crate::time;
 use crate::tls::Tls;
@@ -133,12 +134,12 @@ pub(super) fn run(
             drop(doors);
             let _ = ended.recv().await;
         };
-        let sweep = async {
+        let sweep = lasting("the sweep of idle connections", || async {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 pools.close_expired();
             }
-        };
+        });
         tokio::select! {
             () = serving => {}
             _ = phase.wait_for(|phase| *phase == Phase::Ending) => {}

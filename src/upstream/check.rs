@@ -1,9 +1,11 @@
 //! Active checks: each server is asked, now and then, whether it is well. One checker a server in the whole process, for as
 //! long as the server is there; a reload that changes neither the server nor how it is checked keeps its checker.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use tokio::runtime::Handle;
@@ -25,8 +27,11 @@ impl Upstream {
                 continue;
             }
             server.ledger.check(&server, |rule| {
+                let name = format!("checks of {}", server.address());
                 let (server, identity) = (Arc::downgrade(&server), Arc::clone(identity));
-                let checks = lasting(move || run(Weak::clone(&server), rule.clone(), Arc::clone(&identity)));
+                let checks = lasting(name, move || {
+                    run(Weak::clone(&server), rule.clone(), Arc::clone(&identity))
+                });
                 Checker(runtime.spawn(checks).abort_handle())
             });
         }
@@ -41,7 +46,10 @@ async fn run(server: Weak<Server>, rule: HealthChecks, identity: Arc<IdentityHea
         sleep(by_chance(rule.interval, first, &luck)).await;
         first = false;
         let Some(server) = server.upgrade() else { return };
-        let asked = timeout(rule.timeout, ask(&server, &rule, &identity)).await;
+        let asked = AssertUnwindSafe(timeout(rule.timeout, ask(&server, &rule, &identity)));
+        let asked = asked.catch_unwind().await;
+        // Whoever can't be asked is not well.
+        let asked = asked.unwrap_or(Ok(Err(UpstreamError::Invalid("its check panicked"))));
         let failure = match asked {
             Ok(Ok(status)) if rule.status.contains(status) => None,
             Ok(Ok(status)) => Some(format!("its answer is {}", status.as_u16())),

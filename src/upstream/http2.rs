@@ -54,6 +54,16 @@ pub(super) struct Stream {
     reads: usize,
 }
 
+/// The driver's side of a connection, with which the connection goes: where its driver panics as well, so that nobody is given
+/// one that nobody drives.
+struct Driven<C>(Arc<Mutex<Option<C>>>);
+
+impl<C> Drop for Driven<C> {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl Http2 {
     /// Begins to speak HTTP/2 and waits until the server does, so that its limits are known before the first request.
     pub(super) async fn open<S>(
@@ -77,10 +87,10 @@ impl Http2 {
         // Polled by its task, looked at by the pool: both on this worker. It goes as soon as it has ended, and with it the
         // requests that were given to it too late.
         let connection = Arc::new(Mutex::new(Some(connection)));
-        let driven = Arc::clone(&connection);
+        let driven = Driven(Arc::clone(&connection));
         tokio::spawn(async move {
             let ended = std::future::poll_fn(|cx| {
-                let mut slot = driven.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut slot = driven.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(connection) = slot.as_mut() else {
                     return Poll::Ready(Ok(()));
                 };

@@ -1,14 +1,16 @@
 //! [`Pools`]: the connections of one worker that another exchange may use.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use http_body_util::Either;
 use tokio::sync::watch;
 
-use super::connection::{Connection, NoConnection, connect, connect_http1, may_be_http2};
+use super::connection::{Connection, NoConnection, broken, connect, connect_http1, may_be_http2};
 use super::http1::Http1;
 use super::http2::{Http2, Stream};
 use super::lease::{Held, Lease};
@@ -149,7 +151,8 @@ impl Pools {
                     match outcome {
                         Ok(Some(Err(why))) => return Err(why.into()),
                         // One of HTTP/1 that has just been made is idle, and one who waited may have it.
-                        Ok(Some(Ok(())) | None) | Err(_) => idle = true,
+                        Ok(Some(Ok(())) | None) => idle = true,
+                        Err(_) => return Err(broken("its opening was stopped").into()),
                     }
                 }
                 // Boxed: a handshake is large, and each request that needs none would carry the room for it.
@@ -247,7 +250,9 @@ impl Pool {
         });
         let (pool, server) = (Arc::clone(self), Arc::clone(server));
         tokio::spawn(async move {
-            let connection = pool.connect(&server).await;
+            // Whoever waits for it is told, whatever becomes of it.
+            let connection = AssertUnwindSafe(pool.connect(&server)).catch_unwind().await;
+            let connection = connection.unwrap_or_else(|_| Err(broken("the opening of a connection panicked")));
             pool.state().opening.retain(|opening| opening.id != id);
             let outcome = connection.map(|(connection, _)| match connection {
                 Connection::Http1(connection) => {

@@ -46,8 +46,8 @@ impl Upstream {
         for (index, address) in self.config.servers.iter().enumerate() {
             if let Some(name) = name_of(address) {
                 let (upstream, name, identity) = (Arc::downgrade(self), name.to_owned(), Arc::clone(identity));
-                let goes_on = runtime.clone();
-                runtime.spawn(lasting(move || {
+                let (goes_on, told) = (runtime.clone(), format!("resolving {name}"));
+                runtime.spawn(lasting(told, move || {
                     let (upstream, name) = (Weak::clone(&upstream), name.clone());
                     run(upstream, index, name, goes_on.clone(), Arc::clone(&identity))
                 }));
@@ -63,18 +63,21 @@ impl Upstream {
     /// From now on the server with this index is these addresses.
     fn resolved(&self, index: usize, addresses: Vec<IpAddr>) -> bool {
         let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        match resolved.get_mut(index) {
+        let mut next = resolved.clone();
+        match next.get_mut(index) {
             Some(known) if known.as_ref() != Some(&addresses) => *known = Some(addresses),
             Some(_) | None => return false,
         }
         // With the lock held, so that no other change is lost.
-        let choice = Choice::new(&self.config, &self.shared, Some(&self.choice.load()), &resolved);
+        let choice = Choice::new(&self.config, &self.shared, Some(&self.choice.load()), &next);
         self.choice.store(Arc::new(choice));
         let _one = self.shared.decide();
         if Arc::ptr_eq(&self.shared.in_force(), &self.config) {
             self.follow_all();
         }
         self.shared.queue.wake();
+        // Last: what did not come to its end is done again.
+        *resolved = next;
         true
     }
 }
@@ -111,8 +114,8 @@ async fn run(upstream: Weak<Upstream>, index: usize, name: String, runtime: Hand
                 let list = format!("{addresses:?}");
                 if upstream.resolved(index, addresses) {
                     tracing::info!(upstream = told, name, addresses = list, "a name of servers is resolved");
-                    upstream.check_all(&runtime, &identity);
                 }
+                upstream.check_all(&runtime, &identity);
                 ttl.clamp(rule.min_ttl, rule.max_ttl)
             }
             Answer::None => {

@@ -16,8 +16,8 @@
 //!   when the answer to a refresh was lost.
 //!
 //! A gateway that starts lets no token of an ended session pass from its first answer on, and the SQLite file, as the killed
-//! gateway left it, passes `PRAGMA integrity_check`. How soon the first 200 is there is measured and told, not judged: a busy
-//! machine takes its time. A failure names the seed, with which `KILL_SEED` has the same choices made again; what the
+//! gateway left it, passes `PRAGMA integrity_check`. How soon the first 200 is there is told, and judged in a long run
+//! only: beside other tests a busy machine takes its time. A failure names the seed, with which `KILL_SEED` has the same choices made again; what the
 //! machine adds to them is not in it.
 
 mod api;
@@ -41,6 +41,7 @@ async fn hold(plan: Plan, world: World) {
     let mut stdout = std::io::stdout();
     write!(stdout, "{report}").expect("there is a standard output");
     assert!(report.violations.is_empty(), "{report}");
+    assert!(!plan.is_measured() || report.late() == 0, "{report}");
     // Something was there to be lost.
     assert!(report.acknowledged > plan.clients * plan.rounds, "{report}");
     assert!(report.accounts > plan.rounds, "{report}");

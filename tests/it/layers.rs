@@ -21,7 +21,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     // L2, resources: independent, except that tokens are kept in the store and may be of other issuers,
     // that those who keep something in Redis reach it alike, and that what goes on in the background outlives a panic.
     ("token", 2, &["store", "issuer"]),
-    ("issuer", 2, &["lasting"]),
+    ("issuer", 2, &[]),
     ("store", 2, &["redis"]),
     ("upstream", 2, &["lasting"]),
     ("password", 2, &[]),

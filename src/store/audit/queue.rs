@@ -205,14 +205,14 @@ async fn write_behind(store: Store) {
         pause = (pause * 2).clamp(first, most);
         if is_for_good(&error) {
             tracing::error!(
-                error = %Chain(&error),
+                error = Chain(&error).to_string(),
                 number = batch.events.len(),
                 "audit events can't be written"
             );
             trail.give_up(&batch);
         } else {
             tracing::warn!(
-                error = %Chain(&error),
+                error = Chain(&error).to_string(),
                 "audit events wait, as the database does not take them"
             );
             trail.put_back(batch);

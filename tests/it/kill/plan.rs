@@ -33,6 +33,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether it is long enough to be somebody's measurement, who has the machine for it.
+    pub(super) const fn is_measured(&self) -> bool {
+        self.rounds >= 100
+    }
+}
+
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
         Ok(text) => text

@@ -69,6 +69,13 @@ impl fmt::Display for Round {
     }
 }
 
+impl Report {
+    /// How often the first 200 came later than it should.
+    pub(super) fn late(&self) -> usize {
+        self.back.iter().filter(|back| **back > WANTED).count()
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, rounds, seed) = (self.name, self.rounds, self.seed);
@@ -83,7 +90,7 @@ impl fmt::Display for Report {
             self.violations.len()
         )?;
         if let (Some(min), Some(max)) = (self.back.first(), self.back.last()) {
-            let late = self.back.iter().filter(|back| **back > WANTED).count();
+            let late = self.late();
             writeln!(
                 f,
                 "to the first 200: min {} ms, median {} ms, max {} ms; over {WANTED:?}: {late}",
