@@ -8,21 +8,41 @@ mod clock;
 mod database;
 mod files;
 mod galera;
+mod kept;
 mod log;
 mod names;
 mod panics;
 mod redis;
+mod told;
 mod writes;
 
+use std::time::Duration;
+
+use doorward::time::monotonic;
 use serde_json::{Value, json};
 
 use crate::support::account::PASSWORD;
 use crate::support::process::Process;
-use crate::support::{Account, DEADLINE, TestGateway, eventually, when};
+use crate::support::{Account, DEADLINE, TestGateway, eventually};
 
 /// Fails fast where the database does, but takes no part of a slow machine for a slow database.
 const PATIENCE: &str = "[store]\nconnect_timeout = \"2s\"\nquery_timeout = \"2s\"\n\
                         [revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"1m\"\n";
+
+/// How soon all must be well again once the cause is over: as long as any wait, or as many seconds as `tools/faults` asks for.
+fn recovery() -> Duration {
+    let seconds = std::env::var("RECOVERY_SECONDS").ok();
+    seconds.map_or(DEADLINE, |seconds| {
+        Duration::from_secs(seconds.parse().expect("a number of seconds"))
+    })
+}
+
+/// Waits until it is, by [`recovery`], and says how long that took: it is called as soon as the cause is over.
+async fn recovers<F: Future<Output = Option<()>>>(cause: &str, condition: impl FnMut() -> F) {
+    let since = monotonic();
+    eventually(recovery(), &format!("{cause}: all is well again"), condition).await;
+    eprintln!("{cause}: all is well again after {:?}", since.elapsed());
+}
 
 /// What the tests ask, wherever the gateway runs.
 struct Client {
@@ -71,6 +91,12 @@ impl Client {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// Whether a guarded route refuses the token as one that was revoked.
+    async fn is_revoked(&self, token: &str) -> bool {
+        let (status, body) = self.get_whole("/c/x", token).await;
+        (status, body["code"].as_str()) == (401, Some("token_revoked"))
+    }
+
     async fn change_password(&self, token: &str, from: &str, to: &str) -> (u16, Value) {
         let change = json!({"current_password": from, "new_password": to});
         self.post("/auth/user/password", Some(token), &change).await
@@ -83,37 +109,5 @@ impl Client {
 
     async fn log_out(&self, token: &str) -> u16 {
         self.post("/auth/logout", Some(token), &Value::Null).await.0
-    }
-
-    /// While nothing can be written: everything that writes is refused and undone, everything else goes on.
-    async fn nothing_is_written_and_the_rest_goes_on(&self, user: &Account) {
-        let unavailable = (503, json!("store_unavailable"));
-        let refused = |(status, body): (u16, Value)| assert_eq!((status, body["code"].clone()), unavailable, "{body}");
-        refused(self.post("/auth/logout", Some(&user.token), &Value::Null).await);
-        refused(self.log_in(user).await);
-        let refresh = json!({"refresh_token": user.refresh_token});
-        refused(self.post("/auth/refresh", None, &refresh).await);
-        let signup = json!({"email": "late@example.com", "password": PASSWORD, "name": "Late"});
-        refused(self.post("/auth/signup", None, &signup).await);
-        assert_eq!(self.get("/c/x", &user.token).await, 200, "no logout has happened");
-        assert_eq!(self.get("/public/x", "").await, 200);
-    }
-
-    /// Once it can be written again: all of it happens, and none of it had happened before.
-    async fn all_of_it_happens_now(&self, user: &Account) {
-        eventually(DEADLINE, "a login succeeds again", || async {
-            when(self.log_in(user).await.0 == 200)
-        })
-        .await;
-        let signup = json!({"email": "late@example.com", "password": PASSWORD, "name": "Late"});
-        assert_eq!(self.post("/auth/signup", None, &signup).await.0, 201);
-        let refresh = json!({"refresh_token": user.refresh_token});
-        let (status, body) = self.post("/auth/refresh", None, &refresh).await;
-        assert_eq!(status, 200, "{body}");
-        let refreshed = Account::from_tokens(&body);
-        assert_eq!(self.log_out(&refreshed.token).await, 204);
-        for token in [&user.token, &refreshed.token] {
-            assert_eq!(self.get("/c/x", token).await, 401);
-        }
     }
 }

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use doorward::time::monotonic;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use super::Client;
-use crate::support::account::PASSWORD;
+use super::kept::{Kept, Refused};
+use super::told::Told;
+use super::{Client, recovers};
 use crate::support::mariadb::{self, DURABLE, Database, Server};
 use crate::support::process::Process;
 use crate::support::wire::Wire;
-use crate::support::{Account, DEADLINE, Upstream, eventually, metric, usual_routes, when};
+use crate::support::{DEADLINE, Upstream, eventually, usual_routes, when};
 
 const STALENESS: Duration = Duration::from_secs(3);
 const SETTINGS: &str = "[store]\nconnect_timeout = \"1s\"\nquery_timeout = \"1s\"\nmigrate_on_start = true\n\
@@ -22,35 +22,13 @@ const SETTINGS: &str = "[store]\nconnect_timeout = \"1s\"\nquery_timeout = \"1s\
 /// What an answer may take by these settings, a second for a connection and one to use it, and what a busy machine adds.
 const BOUND: Duration = Duration::from_secs(2 + 6);
 
-const OLD: &str = "old-wistful-otter-47";
-const NEW: &str = "new-wistful-otter-48";
-
-/// Whether what was answered with 503 may have happened all the same.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Refused {
-    /// Wholly or not at all: the database may have heard of it.
-    Unknown,
-    /// It has not: nothing reached the database.
-    Undone,
-}
-
 /// A gateway on a database, with users in each state that matters.
 struct Scene {
     cause: &'static str,
     process: Process,
     client: Client,
-    /// Its token was used before.
-    known: Account,
-    /// Its token never was.
-    fresh: Account,
-    /// Logged out before.
-    gone: Account,
-    /// Changed the password before, from [`OLD`] to [`NEW`].
-    changed: String,
-    /// Tries to log out meanwhile.
-    leaving: Account,
-    /// Tries to change the password meanwhile, from [`PASSWORD`] to [`NEW`].
-    torn: Account,
+    kept: Kept,
+    told: Told,
     _upstream: Upstream,
 }
 
@@ -64,31 +42,19 @@ struct Answer {
 
 impl Scene {
     async fn on(cause: &'static str, url: &str) -> Self {
+        Self::with(cause, url, SETTINGS).await
+    }
+
+    async fn with(cause: &'static str, url: &str, settings: &str) -> Self {
         let upstream = Upstream::echo().await;
-        let settings = SETTINGS.replace("[store]", &format!("[store]\nurl = {url:?}"));
+        let settings = settings.replace("[store]", &format!("[store]\nurl = {url:?}"));
         let process = Process::serve(&format!("{settings}{}", usual_routes(&upstream))).await;
         let client = Client::at(&process);
-        let account = || Account::sign_up_at(&client.http, &client.base);
-        let (known, fresh, gone) = (account().await, account().await, account().await);
-        let (leaving, torn) = (account().await, account().await);
-        for account in [&known, &gone] {
-            assert_eq!(client.get("/c/x", &account.token).await, 200);
-        }
-        assert_eq!(client.log_out(&gone.token).await, 204);
-        let signup = json!({"email": "changed@example.com", "password": OLD, "name": "Ada"});
-        let (status, tokens) = client.post("/auth/signup", None, &signup).await;
-        assert_eq!(status, 201, "{tokens}");
-        let token = tokens["access_token"].as_str().expect("a token");
-        assert_eq!(client.change_password(token, OLD, NEW).await.0, 204);
         Self {
             cause,
-            changed: "changed@example.com".to_owned(),
+            kept: Kept::before(&client).await,
+            told: Told::by(&process).await,
             process,
-            known,
-            fresh,
-            gone,
-            leaving,
-            torn,
             _upstream: upstream,
             client,
         }
@@ -96,31 +62,29 @@ impl Scene {
 
     /// Asks for everything at once.
     async fn ask(&self) -> Vec<Answer> {
-        const ASKED: [&str; 8] = [
+        const ASKED: [&str; 9] = [
             "seen",
             "unseen",
             "logged out",
             "open",
             "login",
             "signup",
+            "refresh",
             "logout",
             "password",
         ];
         let asked = ASKED.map(|what| async move {
-            let (client, since) = (&self.client, monotonic());
+            let (client, kept, since) = (&self.client, &self.kept, monotonic());
             let (status, body) = match what {
-                "seen" => client.get_whole("/c/x", &self.known.token).await,
-                "unseen" => client.get_whole("/c/x", &self.fresh.token).await,
-                "logged out" => client.get_whole("/c/x", &self.gone.token).await,
+                "seen" => client.get_whole("/c/x", &kept.known.token).await,
+                "unseen" => client.get_whole("/c/x", &kept.fresh.token).await,
+                "logged out" => client.get_whole("/c/x", &kept.gone.token).await,
                 "open" => client.get_whole("/public/x", "").await,
-                "login" => client.log_in(&self.known).await,
-                "signup" => client.post("/auth/signup", None, &late()).await,
-                "logout" => {
-                    client
-                        .post("/auth/logout", Some(&self.leaving.token), &Value::Null)
-                        .await
-                }
-                _ => client.change_password(&self.torn.token, PASSWORD, NEW).await,
+                "login" => client.log_in(&kept.known).await,
+                "signup" => kept.sign_up(client).await,
+                "refresh" => kept.refresh(client).await,
+                "logout" => kept.log_out(client).await,
+                _ => kept.change_password(client).await,
             };
             Answer {
                 what,
@@ -148,15 +112,7 @@ impl Scene {
             };
             assert!(expected, "{}: {what}: {status} {code}", self.cause);
         }
-        let why = eventually(DEADLINE, "readiness says no", || async {
-            let (ready, why) = self.readiness().await;
-            when(!ready).map(|()| why)
-        })
-        .await;
-        assert!(
-            why.contains("revocations have not been read for") && why.contains(word),
-            "{why}"
-        );
+        Told::not_ready(&self.process, &[word]).await;
         let later = self.ask().await;
         for Answer { what, status, code, .. } in &later {
             let expected = match *what {
@@ -177,87 +133,26 @@ impl Scene {
             "{}: the slowest answer ({}) took {:?}",
             self.cause, slowest.what, slowest.took
         );
-        for (name, least) in [
-            ("doorward_revocations_age_seconds", STALENESS.as_secs_f64()),
-            ("doorward_problems_total{code=\"store_unavailable\"}", 1.0),
-            ("doorward_problems_total{code=\"revocations_unavailable\"}", 1.0),
-        ] {
-            let value = metric(&self.client.http, self.process.admin, name).await;
-            assert!(value.is_some_and(|value| value >= least), "{name}: {value:?}");
-        }
-        eventually(DEADLINE, "the log says it", || async {
-            let log = self.process.log();
-            let tells = |what: &str, word: &str| log.lines().any(|line| line.contains(what) && line.contains(word));
-            // Of a row of failures that is the first one, which may have caught a poll half-way.
-            let polls = tells("revocations can't be read", "the database");
-            when(polls && tells("the store is not available", word))
-        })
-        .await;
+        self.told
+            .that_guarded_routes_are_refused(&self.process, "the database", &[word])
+            .await;
     }
 
-    /// Once it is over: `since` is when it was at the latest.
-    async fn once_it_is_over(&self, since: Instant, refused: Refused) {
-        let client = &self.client;
-        eventually(DEADLINE, "all is well again", || async {
-            let seen = client.get("/c/x", &self.known.token).await == 200;
-            let (ready, _) = self.readiness().await;
-            when(seen && ready && client.log_in(&self.known).await.0 == 200)
+    /// Once it is over.
+    async fn once_it_is_over(&mut self, refused: Refused) {
+        let (client, known) = (&self.client, &self.kept.known);
+        recovers(self.cause, || async {
+            let seen = client.get("/c/x", &known.token).await == 200;
+            let ready = self.process.ready().await["ready"] == true;
+            when(seen && ready && client.log_in(known).await.0 == 200)
         })
         .await;
-        eprintln!("{}: all was well again after {:?}", self.cause, since.elapsed());
-        assert_eq!(client.get("/c/x", &self.fresh.token).await, 200);
-        assert_eq!(client.get("/c/x", &self.gone.token).await, 401, "a logout holds");
-        let log_in = async |email: &str, password: &str| {
-            let login = json!({"email": email, "password": password});
-            client.post("/auth/login", None, &login).await.0
-        };
-        assert_eq!(log_in(&self.changed, NEW).await, 200, "a changed password holds");
-        assert_eq!(log_in(&self.changed, OLD).await, 401);
-
-        let is_in = client.get("/c/x", &self.leaving.token).await == 200;
-        assert!(
-            is_in || refused == Refused::Unknown,
-            "a logout that was refused has happened"
-        );
-        if is_in {
-            assert_eq!(client.log_out(&self.leaving.token).await, 204);
-        }
-        assert_eq!(client.get("/c/x", &self.leaving.token).await, 401);
-        let refresh = json!({"refresh_token": self.leaving.refresh_token});
-        assert_eq!(client.post("/auth/refresh", None, &refresh).await.0, 401);
-
-        let (old, new) = (
-            log_in(&self.torn.email, PASSWORD).await,
-            log_in(&self.torn.email, NEW).await,
-        );
-        match refused {
-            Refused::Undone => assert_eq!((old, new), (200, 401)),
-            Refused::Unknown => assert!(matches!((old, new), (200, 401) | (401, 200)), "{old} {new}"),
-        }
-        let (status, body) = client.post("/auth/signup", None, &late()).await;
-        match refused {
-            Refused::Undone => assert_eq!(status, 201, "{body}"),
-            Refused::Unknown => assert!(matches!(status, 201 | 409), "{body}"),
-        }
-        assert_eq!(log_in("late@example.com", PASSWORD).await, 200);
+        self.kept.holds(&self.client, refused).await;
         let log = self.process.log();
         assert!(log.contains("revocations can be read again"), "{log}");
-        for secret in [
-            mariadb::PASSWORD,
-            PASSWORD,
-            OLD,
-            NEW,
-            &self.known.token,
-            &self.leaving.token,
-        ] {
+        for secret in self.kept.secrets().into_iter().chain([mariadb::PASSWORD]) {
             assert!(!log.contains(secret), "{secret} in {log}");
         }
-    }
-
-    /// Whether it is ready, and why not.
-    async fn readiness(&self) -> (bool, String) {
-        let report = self.process.ready().await;
-        (report["ready"] == true, report["reasons"].to_string())
     }
 }
 
@@ -299,71 +194,80 @@ impl Crowd {
     }
 }
 
-fn late() -> Value {
-    json!({"email": "late@example.com", "password": PASSWORD, "name": "Late"})
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_killed_is_missed_for_as_long_as_it_is_away() {
     let server = Server::start_with(&DURABLE).await;
     let database = Database::create_in(&server).await;
-    let scene = Scene::on("killed", &database.url()).await;
+    let mut scene = Scene::on("killed", &database.url()).await;
     server.kill();
     scene.while_it_lasts(monotonic(), "Connection refused").await;
     server.revive().await;
-    scene.once_it_is_over(monotonic(), Refused::Undone).await;
+    scene.once_it_is_over(Refused::Undone).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_started_again_costs_no_more_than_the_moment() {
     let server = Server::start_with(&DURABLE).await;
     let database = Database::create_in(&server).await;
-    let scene = Scene::on("restarted", &database.url()).await;
-    server.restart().await;
-    eventually(DEADLINE, "the revocations are read again", || async {
-        when(scene.readiness().await.0)
+    // Nobody is refused for what can't be read for a moment.
+    let settings = SETTINGS.replace("max_staleness = \"3s\"", "max_staleness = \"1m\"");
+    let mut scene = Scene::with("restarted", &database.url(), &settings).await;
+    server.end();
+    let Scene { client, kept, .. } = &mut scene;
+    // It ends while this is asked for: some of it may be done, and is to hold then.
+    let meanwhile = kept.meanwhile(client).await;
+    eprintln!("restarted: meanwhile {meanwhile:?}");
+    eventually(DEADLINE, "it is away", || async {
+        when(client.log_in(&kept.known).await.0 == 503)
     })
     .await;
-    // Connections from before all died, and may be those that are used next.
-    assert_eq!(scene.client.log_in(&scene.known).await.0, 200);
-    assert_eq!(scene.client.get("/c/x", &scene.known.token).await, 200);
-    assert_eq!(scene.client.get("/c/x", &scene.gone.token).await, 401);
-    let late = scene.client.post("/auth/signup", None, &late()).await;
-    assert_eq!(late.0, 201, "{}", late.1);
-    assert_eq!(scene.client.log_out(&scene.leaving.token).await, 204);
-    assert_eq!(scene.client.get("/c/x", &scene.leaving.token).await, 401);
+    for account in [&kept.known, &kept.fresh] {
+        assert_eq!(client.get("/c/x", &account.token).await, 200, "guarded routes go on");
+    }
+    assert!(client.is_revoked(&kept.gone.token).await);
+    assert_eq!(client.get("/public/x", "").await, 200);
+    scene
+        .told
+        .that_revocations_are_not_read(
+            &scene.process,
+            "the database",
+            &["the database can't be reached", "the database did not answer within"],
+        )
+        .await;
+    server.revive().await;
+    scene.once_it_is_over(Refused::Unknown).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_stands_still_holds_nobody_up_beyond_its_timeouts() {
     let server = Server::start().await;
     let database = Database::create_in(&server).await;
-    let scene = Scene::on("frozen", &database.url()).await;
+    let mut scene = Scene::on("frozen", &database.url()).await;
     server.freeze();
     scene.while_it_lasts(monotonic(), "did not answer within 1s").await;
     server.thaw();
-    scene.once_it_is_over(monotonic(), Refused::Unknown).await;
+    scene.once_it_is_over(Refused::Unknown).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_behind_a_slow_network_holds_nobody_up_beyond_its_timeouts() {
     let database = Database::create().await;
     let wire = Wire::to(database.port).await;
-    let scene = Scene::on("slow", &database.url_at(wire.address.port())).await;
+    let mut scene = Scene::on("slow", &database.url_at(wire.address.port())).await;
     wire.delay(Duration::from_millis(1500));
     scene.while_it_lasts(monotonic(), "did not answer within 1s").await;
     wire.delay(Duration::ZERO);
-    scene.once_it_is_over(monotonic(), Refused::Unknown).await;
+    scene.once_it_is_over(Refused::Unknown).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_has_no_connection_left_is_asked_until_it_has() {
     let server = Server::start().await;
     let database = Database::create_in(&server).await;
-    let scene = Scene::on("full of connections", &database.plain_url()).await;
+    let mut scene = Scene::on("full of connections", &database.plain_url()).await;
     let mut crowd = Crowd::enter(&database).await;
     crowd.close_the_door().await;
     scene.while_it_lasts(monotonic(), "Too many connections").await;
     crowd.leave().await;
-    scene.once_it_is_over(monotonic(), Refused::Undone).await;
+    scene.once_it_is_over(Refused::Undone).await;
 }

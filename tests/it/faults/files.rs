@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use doorward::time::monotonic;
 use serde_json::json;
+use tokio::time::timeout;
 
-use super::Client;
+use super::{Client, recovery};
+use crate::support::account::PASSWORD;
 use crate::support::process::Process;
 use crate::support::{Account, Conversation, DEADLINE, Upstream, eventually, metric, tools, usual_routes, when};
 
@@ -47,12 +50,14 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
         others[1].url()
     );
     let process = Process::serve(&toml).await;
-    let account = Account::sign_up_at(&Client::at(&process).http, &format!("http://{}", process.address)).await;
+    let client = Client::at(&process);
+    let account = Account::sign_up_at(&client.http, &client.base).await;
     let host = process.address;
-    let ask = |path: &str| {
+    let get = |path: &str, account: &Account| {
         let bearer = account.bearer();
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\n\r\n")
     };
+    let ask = |path: &str| get(path, &account);
     let mut inside = Conversation::open(process.address).await;
     inside.send(ask("/c/x")).await;
     assert_eq!(inside.answer().await.status, 200);
@@ -83,6 +88,26 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
         used < 50,
         "{used} hundredths of a second of work in a second of waiting"
     );
+    // Logins and logouts go on as well, and hold.
+    let login = json!({"email": account.email, "password": PASSWORD}).to_string();
+    let login = format!(
+        "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{login}",
+        login.len()
+    );
+    inside.send(login).await;
+    let answer = inside.answer().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let leaving = Account::from_tokens(&answer.json());
+    inside.send(get("/c/x", &leaving)).await;
+    assert_eq!(inside.answer().await.status, 200);
+    let logout = get("/auth/logout", &leaving).replace("GET", "POST");
+    inside
+        .send(logout.replace("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"))
+        .await;
+    let answer = inside.answer().await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    inside.send(get("/c/x", &leaving)).await;
+    assert_eq!(inside.answer().await.problem(), "token_revoked");
     assert!(outside.pending().is_empty(), "nobody let it in");
     eventually(DEADLINE, "the log says it", || async {
         when(process.log().contains("no connection can be accepted"))
@@ -90,7 +115,15 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
     .await;
 
     allow_files(&process, 1024).await;
-    assert_eq!(outside.answer().await.status, 200, "whoever waited is let in");
+    let since = monotonic();
+    let answer = timeout(recovery(), outside.answer()).await;
+    let answer = answer.unwrap_or_else(|_| panic!("whoever waited is not let in within {:?}", recovery()));
+    assert_eq!(answer.status, 200, "whoever waited is let in");
+    eprintln!("no more files: who waited is answered after {:?}", since.elapsed());
+    assert!(client.is_revoked(&leaving.token).await, "the logout holds");
+    let refresh = json!({"refresh_token": leaving.refresh_token});
+    assert_eq!(client.post("/auth/refresh", None, &refresh).await.0, 401);
+    assert_eq!(client.log_in(&account).await.0, 200);
     inside.send(ask("/other/x")).await;
     assert_eq!(inside.answer().await.status, 200);
     assert_eq!(
@@ -98,8 +131,7 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
         json!([]),
         "nobody thinks ill of servers that were not asked"
     );
-    let http = Client::at(&process).http;
-    let failures = metric(&http, process.admin, "doorward_accept_failures_total").await;
+    let failures = metric(&client.http, process.admin, "doorward_accept_failures_total").await;
     assert!(failures.is_some_and(|failures| failures > 1.0), "{failures:?}");
     eventually(DEADLINE, "the log says that too", || async {
         when(process.log().contains("connections are accepted again"))

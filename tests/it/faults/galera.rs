@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use doorward::time::monotonic;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use super::Client;
-use crate::support::account::PASSWORD;
-use crate::support::mariadb::{Database, Server};
+use super::kept::{Kept, Meanwhile, Refused};
+use super::told::Told;
+use super::{Client, recovers};
+use crate::support::mariadb::{self, Database, Server};
+use crate::support::process::Process;
 use crate::support::wire::Wire;
 use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, galera, usual_routes, when};
 
@@ -46,11 +46,42 @@ async fn conflicts(nodes: &[Server]) -> u64 {
     sum
 }
 
-async fn is_refused(gateway: &TestGateway, account: &Account) {
+async fn is_refused(client: &Client, account: &Account) {
     eventually(DEADLINE, "a logout is known", || async {
-        when(gateway.get("/c/x", Some(&account.token)).await.0 == 401)
+        when(client.is_revoked(&account.token).await)
     })
     .await;
+}
+
+async fn log_in(client: &Client, user: &Account) -> Account {
+    let (status, tokens) = client.log_in(user).await;
+    assert_eq!(status, 200, "{tokens}");
+    Account::from_tokens(&tokens)
+}
+
+/// What one does is known to the other soon. Numbers of rows come in steps of two, odd ones here and even ones there: no gateway
+/// misses any.
+async fn each_knows_what_the_other_does(user: &Account, [here, there]: [&Client; 2]) {
+    for _ in 0..3 {
+        for (at, other) in [(here, there), (there, here)] {
+            let leaving = log_in(at, user).await;
+            assert_eq!(at.log_out(&leaving.token).await, 204);
+            is_refused(other, &leaving).await;
+        }
+    }
+}
+
+/// Attempts at one account write the same rows: a transaction that is in the way of another node's is tried again.
+async fn conflicts_are_nobodys_business(nodes: &[Server], user: &Account, clients: [&Client; 2]) {
+    eventually(PATIENCE, "the nodes are in each other's way", || async {
+        let logins = (0..8).map(|number| clients[number % 2].log_in(user));
+        for (status, body) in join_all(logins).await {
+            assert_eq!(status, 200, "{body}");
+        }
+        when(conflicts(nodes).await > 0)
+    })
+    .await;
+    eprintln!("Galera: {} conflicts", conflicts(nodes).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,92 +95,85 @@ async fn a_gateway_whose_node_is_cut_off_goes_on_with_the_other_and_has_forgotte
     let wire = Wire::to(second.port()).await;
     let upstream = Upstream::echo().await;
     let toml = format!(
-        "[store]\nquery_timeout = \"10s\"\n[throttle]\nfree_failures = 1000\n[revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"5s\"\n{}",
+        "[tokens]\nissuer = \"http://gateways.example/auth\"\n[throttle]\nfree_failures = 1000\n[revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"5s\"\n{}",
         usual_routes(&upstream)
     );
     // The one is on the first node, the other over the wire on the second.
-    let here = TestGateway::start_with(&toml, Some(Database::create_in(first).await)).await;
-    let there = format!("[store]\nurl = {:?}\n", here.database().url_at(wire.address.port()));
-    let there = here.replica_with(&there).await;
-    let gateways = [&here, &there];
+    let store = "[store]\nquery_timeout = \"10s\"\n";
+    let gateway = TestGateway::start_with(&format!("{store}{toml}"), Some(Database::create_in(first).await)).await;
+    let (database, key) = (gateway.database(), gateway.path("data/master.key"));
+    let there = format!(
+        "{store}url = {:?}\n[keys]\nmaster_key_file = {key:?}\n{toml}",
+        database.url_at(wire.address.port())
+    );
+    let process = Process::serve(&there).await;
+    let (here, there) = (Client::of(&gateway), Client::at(&process));
+    let user = Account::sign_up_at(&here.http, &here.base).await;
+    each_knows_what_the_other_does(&user, [&here, &there]).await;
+    conflicts_are_nobodys_business(&nodes, &user, [&here, &there]).await;
 
-    // Numbers of rows come in steps of two, odd ones here and even ones there: no gateway misses any.
-    let (ann, bob) = (Account::sign_up(&here).await, Account::sign_up(&there).await);
-    for _ in 0..3 {
-        for (at, other) in [(&here, &there), (&there, &here)] {
-            let leaving = ann.log_in(at).await;
-            at.log_out(&leaving.token).await;
-            is_refused(other, &leaving).await;
-        }
+    let (mut alone, mut cut_off) = (Kept::before(&here).await, Kept::before(&there).await);
+    for (other, kept) in [(&there, &alone), (&here, &cut_off)] {
+        is_refused(other, &kept.gone).await;
     }
-    // Attempts at one account write the same rows: a transaction that is in the way of another node's is tried again.
-    eventually(PATIENCE, "the nodes are in each other's way", || async {
-        let logins = (0..8).map(|number| {
-            let login = json!({"email": ann.email, "password": PASSWORD});
-            async move { gateways[number % 2].post("/auth/login", &login).await }
-        });
-        for (status, body) in join_all(logins).await {
-            assert_eq!(status, 200, "{body}");
-        }
-        when(conflicts(&nodes).await > 0)
-    })
-    .await;
-    eprintln!("Galera: {} conflicts", conflicts(&nodes).await);
-
-    let (leaving, held_up) = (ann.log_in(&here).await, bob.log_in(&there).await);
-    isolate(here.database(), second, true).await;
+    let told = Told::by(&process).await;
+    isolate(database, second, true).await;
     // 1205 is what a read is told that can't wait for what the cluster has committed.
-    eventually(PATIENCE, "readiness says that the node is cut off", || async {
-        let answer = there.http.get(there.admin_url("/readyz")).send().await.unwrap();
-        let (status, why) = (answer.status(), answer.text().await.unwrap());
-        let told = why.contains("1205: Lock wait timeout") || why.contains("1047: WSREP has not yet prepared node");
-        when(status == 503 && why.contains("the last read of the revocations failed") && told)
-    })
-    .await;
-    let login = json!({"email": bob.email, "password": PASSWORD});
-    let (status, body) = there.post("/auth/login", &login).await;
-    assert_eq!((status, &body["code"]), (503, &Value::from("store_unavailable")));
-    let client = Client::of(&there);
-    assert_eq!(client.log_out(&held_up.token).await, 503);
-    assert_eq!(client.get("/public/x", "").await, 200);
+    let words = [
+        "1205: Lock wait timeout",
+        "1047: WSREP has not yet prepared node",
+        "the database did not answer within 10s",
+    ];
+    Told::not_ready_within(PATIENCE, &process, &words).await;
+    assert_eq!(cut_off.meanwhile(&there).await, Meanwhile::REFUSED);
+    assert_eq!(there.log_in(&cut_off.known).await.0, 503);
+    assert_eq!(there.get("/public/x", "").await, 200);
+    for kept in [&alone, &cut_off] {
+        assert_eq!(
+            there.get("/c/x", &kept.known.token).await,
+            503,
+            "who can't know refuses"
+        );
+        assert!(there.is_revoked(&kept.gone.token).await);
+    }
+    told.that_guarded_routes_are_refused(&process, "the database", &words)
+        .await;
     // The other one goes on, and what it answers meanwhile holds.
     eventually(PATIENCE, "the first node goes on alone", || async {
-        when(here.post("/auth/login", &login).await.0 == 200)
+        when(here.log_in(&alone.known).await.0 == 200)
     })
     .await;
-    here.log_out(&leaving.token).await;
-    eventually(DEADLINE, "who can't know refuses", || async {
-        when(there.get("/c/x", Some(&leaving.token)).await.0 == 503)
-    })
-    .await;
+    assert_eq!(alone.meanwhile(&here).await, Meanwhile::DONE);
+    assert_eq!(
+        there.get("/c/x", &alone.leaving.token).await,
+        503,
+        "who can't know refuses"
+    );
 
     wire.lead_to(first.port());
-    let since = monotonic();
-    eventually(DEADLINE, "the gateway goes on with the other node", || async {
-        when(client.get("/c/x", &held_up.token).await == 200)
+    recovers("Galera, on the other node", || async {
+        when(there.get("/c/x", &cut_off.known.token).await == 200)
     })
     .await;
-    eprintln!("Galera: on the other node after {:?}", since.elapsed());
-    assert_eq!(client.get("/c/x", &leaving.token).await, 401);
-    assert_eq!(there.post("/auth/login", &login).await.0, 200);
-    there.log_out(&held_up.token).await;
-    is_refused(&here, &held_up).await;
+    assert!(there.is_revoked(&alone.leaving.token).await, "it knows by now");
+    alone.holds(&there, Refused::Undone).await;
+    cut_off.holds(&there, Refused::Unknown).await;
 
-    isolate(here.database(), second, false).await;
+    isolate(database, second, false).await;
     galera::is_synced(second).await;
     wire.lead_to(second.port());
-    let since = monotonic();
-    eventually(DEADLINE, "the gateway goes on with its own node", || async {
-        when(there.post("/auth/login", &login).await.0 == 200)
+    recovers("Galera, on its own node again", || async {
+        when(there.log_in(&cut_off.known).await.0 == 200)
     })
     .await;
-    eprintln!("Galera: on its own node again after {:?}", since.elapsed());
-    for account in [&leaving, &held_up] {
-        for gateway in gateways {
-            is_refused(gateway, account).await;
+    for client in [&here, &there] {
+        for kept in [&mut alone, &mut cut_off] {
+            kept.holds(client, Refused::Undone).await;
         }
     }
-    let last = ann.log_in(&there).await;
-    there.log_out(&last.token).await;
-    is_refused(&here, &last).await;
+    each_knows_what_the_other_does(&user, [&here, &there]).await;
+    let log = process.log();
+    for secret in cut_off.secrets().into_iter().chain([mariadb::PASSWORD]) {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
 }

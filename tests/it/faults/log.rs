@@ -7,7 +7,7 @@ use crate::support::process::{Process, doorward_with_open_files};
 use crate::support::{Account, Upstream, usual_routes};
 
 /// Runs the program by a shell that first does this with its standard error, which the log goes to.
-fn with_log(redirection: &str) -> Command {
+pub(super) fn with_log(redirection: &str) -> Command {
     let inner = doorward_with_open_files(128);
     let mut command = Command::new("bash");
     command.args(["-c", &format!("exec {redirection}; exec \"$0\" \"$@\"")]);

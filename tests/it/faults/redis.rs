@@ -4,106 +4,100 @@
 use std::time::Duration;
 
 use doorward::time::monotonic;
-use serde_json::Value;
 
-use super::Client;
+use super::kept::{Kept, Meanwhile, Refused};
+use super::told::Told;
+use super::{Client, recovers};
 use crate::support::process::Process;
 use crate::support::redis::Redis;
 use crate::support::wire::Wire;
-use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, usual_routes, when};
+use crate::support::{TestGateway, Upstream, usual_routes, when};
 
 fn url(wire: &Wire) -> String {
     format!("redis://{}", wire.address)
 }
 
-/// A gateway whose revocations are in Redis, with somebody who has logged out and somebody who is about to.
+/// A gateway whose revocations are in Redis, with users in each state that matters.
 struct Scene {
     cause: &'static str,
     process: Process,
     client: Client,
-    gone: Account,
-    leaving: Account,
+    kept: Kept,
+    told: Told,
     _upstream: Upstream,
 }
 
+/// What is asked of Redis is refused, and what needs the database alone goes on.
+const WITHOUT_REDIS: Meanwhile = Meanwhile {
+    logout: 503,
+    password: 503,
+    ..Meanwhile::DONE
+};
+
 impl Scene {
     async fn on(cause: &'static str, redis: &str) -> Self {
+        Self::with(cause, redis, "3s").await
+    }
+
+    async fn with(cause: &'static str, redis: &str, staleness: &str) -> Self {
         let upstream = Upstream::echo().await;
         let toml = format!(
-            "{}\n[revocation]\nurl = \"{redis}\"\npoll_interval = \"100ms\"\nmax_staleness = \"3s\"\n",
+            "{}\n[revocation]\nurl = \"{redis}\"\npoll_interval = \"100ms\"\nmax_staleness = \"{staleness}\"\n",
             usual_routes(&upstream)
         );
         let process = Process::serve(&toml).await;
         let client = Client::at(&process);
-        let gone = Account::sign_up_at(&client.http, &client.base).await;
-        let leaving = Account::sign_up_at(&client.http, &client.base).await;
-        assert_eq!(client.log_out(&gone.token).await, 204);
         Self {
             cause,
+            kept: Kept::before(&client).await,
+            told: Told::by(&process).await,
             process,
             client,
-            gone,
-            leaving,
             _upstream: upstream,
         }
     }
 
-    async fn while_it_lasts(&self) {
-        let (client, token) = (&self.client, &self.leaving.token);
+    /// While it lasts: `word` is what tells of it sooner or later.
+    async fn while_it_lasts(&mut self, word: &str) {
         let since = monotonic();
-        let (status, body) = client.post("/auth/logout", Some(token), &Value::Null).await;
+        let (status, body) = self.kept.log_out(&self.client).await;
         assert_eq!(status, 503, "{body}");
         eprintln!(
             "a Redis that is {}: a logout is refused after {:?}",
             self.cause,
             since.elapsed()
         );
-        eventually(DEADLINE, "readiness says no, and why", || async {
-            let report = self.process.ready().await;
-            when(report["ready"] == false && report["reasons"].to_string().contains("Redis"))
-        })
-        .await;
-        let (status, body) = client.get_whole("/c/x", token).await;
-        assert_eq!((status, body["code"].as_str()), (503, Some("revocations_unavailable")));
-        assert_eq!(client.get("/c/x", &self.gone.token).await, 401);
+        let meanwhile = self.kept.meanwhile(&self.client).await;
+        assert_eq!(meanwhile, WITHOUT_REDIS, "{}", self.cause);
+        Told::not_ready(&self.process, &[word]).await;
+        let (client, kept) = (&self.client, &self.kept);
+        for account in [&kept.known, &kept.fresh, &kept.leaving] {
+            let (status, body) = client.get_whole("/c/x", &account.token).await;
+            assert_eq!((status, body["code"].as_str()), (503, Some("revocations_unavailable")));
+        }
+        assert!(client.is_revoked(&kept.gone.token).await);
         assert_eq!(client.get("/public/x", "").await, 200);
         assert_eq!(
-            client.log_in(&self.leaving).await.0,
+            client.log_in(&kept.leaving).await.0,
             200,
             "a login needs the database alone"
         );
-        eventually(DEADLINE, "the log says it", || async {
-            let log = self.process.log();
-            let tells = |what: &str| {
-                log.lines()
-                    .any(|line| line.contains(what) && line.contains("Redis can't be used"))
-            };
-            when(tells("revocations can't be read") && tells("the store is not available"))
-        })
-        .await;
+        self.told
+            .that_guarded_routes_are_refused(&self.process, "Redis can't be used", &["Redis can't be used"])
+            .await;
     }
 
-    async fn once_it_is_over(&self) {
-        let (client, since) = (&self.client, monotonic());
-        eventually(DEADLINE, "all is well again", || async {
-            when(self.process.ready().await["ready"] == true)
+    async fn once_it_is_over(&mut self, refused: Refused) {
+        let (client, known) = (&self.client, &self.kept.known);
+        recovers(&format!("a Redis that was {}", self.cause), || async {
+            let seen = client.get("/c/x", &known.token).await == 200;
+            when(seen && self.process.ready().await["ready"] == true)
         })
         .await;
-        eprintln!(
-            "a Redis that was {}: all is well again after {:?}",
-            self.cause,
-            since.elapsed()
-        );
-        // Redis may have heard of the logout, and then it has happened to the token, though not to the session.
-        let status = client.get("/c/x", &self.leaving.token).await;
-        assert!(matches!(status, 200 | 401), "{status}");
-        let (status, tokens) = client.log_in(&self.leaving).await;
-        assert_eq!(status, 200, "{tokens}");
-        let fresh = Account::from_tokens(&tokens);
-        assert_eq!(client.get("/c/x", &fresh.token).await, 200);
-        assert_eq!(client.log_out(&fresh.token).await, 204);
-        for account in [&fresh, &self.gone] {
-            assert_eq!(client.get("/c/x", &account.token).await, 401);
+        self.kept.holds(&self.client, refused).await;
+        let log = self.process.log();
+        for secret in self.kept.secrets() {
+            assert!(!log.contains(secret), "{secret} in {log}");
         }
     }
 }
@@ -111,43 +105,77 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_killed_is_missed_until_it_is_back_and_all_have_written_back_what_they_know() {
     let mut redis = Redis::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]).await;
-    let scene = Scene::on("killed", &redis.url()).await;
+    let mut scene = Scene::on("killed", &redis.url()).await;
     redis.kill();
-    scene.while_it_lasts().await;
+    scene.while_it_lasts("Redis can't be used").await;
     redis.start_again().await;
-    scene.once_it_is_over().await;
+    scene.once_it_is_over(Refused::Undone).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_stands_still_is_missed_until_it_goes_on() {
     let redis = Redis::start_settled().await;
-    let scene = Scene::on("frozen", &redis.url()).await;
+    let mut scene = Scene::on("frozen", &redis.url()).await;
     redis.freeze();
-    scene.while_it_lasts().await;
+    scene.while_it_lasts("Redis can't be used").await;
     redis.thaw();
-    scene.once_it_is_over().await;
+    scene.once_it_is_over(Refused::Tokens).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_behind_a_slow_network_promises_nothing_and_holds_nobody_up() {
     let redis = Redis::start_settled().await;
     let wire = Wire::to(redis.port).await;
-    let scene = Scene::on("slow", &url(&wire)).await;
+    let mut scene = Scene::on("slow", &url(&wire)).await;
     wire.delay(Duration::from_secs(3));
-    scene.while_it_lasts().await;
+    scene.while_it_lasts("Redis can't be used").await;
     wire.delay(Duration::ZERO);
-    scene.once_it_is_over().await;
+    scene.once_it_is_over(Refused::Tokens).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_has_become_a_replica_promises_nothing_until_it_is_none_any_more() {
     let redis = Redis::start_settled().await;
-    let scene = Scene::on("a replica", &redis.url()).await;
+    let mut scene = Scene::on("a replica", &redis.url()).await;
     // Its primary can't be reached: it keeps what it has.
     let _: String = redis.run("REPLICAOF 127.0.0.1 1").await;
-    scene.while_it_lasts().await;
+    scene.while_it_lasts("Redis can't be used").await;
     let _: String = redis.run("REPLICAOF NO ONE").await;
-    scene.once_it_is_over().await;
+    scene.once_it_is_over(Refused::Undone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_redis_takes_no_logout_and_loses_none() {
+    let redis = Redis::start_settled().await;
+    let mut scene = Scene::with("full", &redis.url(), "1m").await;
+    let _: String = redis.run("CONFIG SET maxmemory 1").await;
+    assert_eq!(scene.kept.meanwhile(&scene.client).await, WITHOUT_REDIS);
+    for account in [&scene.kept.known, &scene.kept.fresh, &scene.kept.leaving] {
+        assert_eq!(scene.client.get("/c/x", &account.token).await, 200);
+    }
+    assert!(scene.client.is_revoked(&scene.kept.gone.token).await);
+    scene.told.that_requests_are_refused(&scene.process, &["OOM"]).await;
+    let _: String = redis.run("CONFIG SET maxmemory 0").await;
+    scene.once_it_is_over(Refused::Undone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_has_no_connection_left_is_asked_until_it_has() {
+    let redis = Redis::start_settled().await;
+    let mut scene = Scene::on("full of connections", &redis.url()).await;
+    // Whoever is inside stays, and nobody else comes in.
+    let mut inside = redis.connection().await;
+    let mut run = async |text: &str| {
+        let mut words = text.split(' ');
+        let mut command = ::redis::cmd(words.next().expect("a command"));
+        let done = command.arg(words.collect::<Vec<_>>()).exec_async(&mut inside).await;
+        done.expect("Redis does it");
+    };
+    run("CONFIG SET maxclients 1").await;
+    run("CLIENT KILL TYPE normal SKIPME yes").await;
+    scene.while_it_lasts("max number of clients").await;
+    run("CONFIG SET maxclients 1000").await;
+    scene.once_it_is_over(Refused::Undone).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,14 +191,12 @@ async fn limits_are_counted_alone_while_redis_is_slow_full_or_may_not_write() {
     let gateway = TestGateway::start(&toml).await;
     let alone = async || gateway.metric("doorward_limits_alone_total").await.expect("the metric");
     let counts_in_redis = async |cause: &str| {
-        let since = monotonic();
-        eventually(DEADLINE, "it counts in Redis", || async {
+        recovers(&format!("limits in a Redis, {cause}"), || async {
             let before = alone().await;
             let status = gateway.get("/x", None).await.0;
             when(status == 200 && alone().await <= before)
         })
         .await;
-        eprintln!("limits, {cause}: counted in Redis again after {:?}", since.elapsed());
     };
     counts_in_redis("at the start").await;
     for cause in ["slow", "full", "may not write"] {

@@ -1,101 +1,149 @@
 //! A database that takes no writes, or takes them slowly.
 
-use serde_json::{Value, json};
+use tokio::process::Command;
 
-use super::{Client, PATIENCE};
-use crate::support::account::PASSWORD;
+use super::kept::{Kept, Meanwhile, Refused};
+use super::log::with_log;
+use super::told::Told;
+use super::{Client, PATIENCE, recovers};
 use crate::support::mariadb::{Database, Server};
-use crate::support::process::{Process, limit_files};
-use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, usual_routes, when};
+use crate::support::process::{Process, doorward_with_open_files, limit_files};
+use crate::support::{Upstream, usual_routes, when};
 
-#[tokio::test]
-async fn a_database_that_is_slow_delays_nobody_beyond_the_timeout_and_loses_nothing() {
-    let upstream = Upstream::echo().await;
-    let database = Database::create().await;
-    let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
-    let gateway = TestGateway::start_with(&toml, Some(database)).await;
-    let (client, user) = (Client::of(&gateway), Account::sign_up(&gateway).await);
-    let database = gateway.database();
-    let lock = database.lock_tables("sessions WRITE, refresh_tokens WRITE").await;
-    let (status, body) = client.post("/auth/logout", Some(&user.token), &Value::Null).await;
-    assert_eq!((status, &body["code"]), (503, &json!("store_unavailable")));
-    assert_eq!(
-        client.get("/c/x", &user.token).await,
-        200,
-        "the logout has not happened"
-    );
-    assert_eq!(client.get("/public/x", "").await, 200);
-    lock.release().await;
-    client.all_of_it_happens_now(&user).await;
+/// A gateway on a database that will take no writes, with users in each state that matters.
+struct Scene {
+    cause: &'static str,
+    process: Process,
+    client: Client,
+    kept: Kept,
+    told: Told,
+    _upstream: Upstream,
 }
 
-#[tokio::test]
+impl Scene {
+    async fn on(cause: &'static str, url: &str) -> Self {
+        let store = format!("[store]\nmigrate_on_start = true\nurl = {url:?}");
+        let settings = PATIENCE.replace("[store]", &store);
+        Self::with(
+            cause,
+            &format!("{settings}[keys]\ncreate = true\n"),
+            doorward_with_open_files(128),
+        )
+        .await
+    }
+
+    async fn with(cause: &'static str, settings: &str, command: Command) -> Self {
+        let upstream = Upstream::echo().await;
+        let process = Process::serve_by(&format!("{settings}{}", usual_routes(&upstream)), command).await;
+        let client = Client::at(&process);
+        Self {
+            cause,
+            kept: Kept::before(&client).await,
+            told: Told::by(&process).await,
+            process,
+            client,
+            _upstream: upstream,
+        }
+    }
+
+    /// Nothing of what was refused has happened, and what needs no write goes on.
+    async fn the_rest_goes_on(&self) {
+        let (client, kept) = (&self.client, &self.kept);
+        for account in [&kept.known, &kept.fresh, &kept.leaving] {
+            assert_eq!(client.get("/c/x", &account.token).await, 200, "{}", self.cause);
+        }
+        assert!(client.is_revoked(&kept.gone.token).await);
+        assert_eq!(client.get("/public/x", "").await, 200);
+    }
+
+    /// Once it takes writes again.
+    async fn once_it_is_over(&mut self) {
+        let (client, known) = (&self.client, &self.kept.known);
+        recovers(self.cause, || async { when(client.log_in(known).await.0 == 200) }).await;
+        self.kept.holds(&self.client, Refused::Undone).await;
+        let log = self.process.log();
+        for secret in self.kept.secrets() {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_slow_delays_nobody_beyond_the_timeout_and_loses_nothing() {
+    let database = Database::create().await;
+    let mut scene = Scene::on("a locked table", &database.url()).await;
+    let lock = database.lock_tables("sessions WRITE, refresh_tokens WRITE").await;
+    assert_eq!(scene.kept.meanwhile(&scene.client).await, Meanwhile::REFUSED);
+    scene.the_rest_goes_on().await;
+    let word = "the database did not answer within 2s";
+    scene.told.that_requests_are_refused(&scene.process, &[word]).await;
+    lock.release().await;
+    scene.once_it_is_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_turns_read_only_keeps_what_it_has_and_takes_the_rest_later() {
     let server = Server::start().await;
-    let upstream = Upstream::echo().await;
     let database = Database::create_in(&server).await;
-    let store = format!("[store]\nmigrate_on_start = true\nurl = {:?}", database.plain_url());
-    let toml = format!(
-        "{}[keys]\ncreate = true\n{}",
-        PATIENCE.replace("[store]", &store),
-        usual_routes(&upstream)
-    );
-    let process = Process::serve(&toml).await;
-    let client = Client::at(&process);
-    let user = Account::sign_up_at(&client.http, &client.base).await;
+    let mut scene = Scene::on("read-only", &database.plain_url()).await;
     database.run("SET GLOBAL read_only = ON").await;
-    client.nothing_is_written_and_the_rest_goes_on(&user).await;
-    assert_eq!(process.ready().await["ready"], true, "guarded routes go on");
-    eventually(DEADLINE, "the log says it", || async {
-        when(process.log().lines().any(|line| {
-            line.contains("the store is not available") && line.contains("the database takes no writes: 1290")
-        }))
-    })
-    .await;
+    assert_eq!(scene.kept.meanwhile(&scene.client).await, Meanwhile::REFUSED);
+    assert_eq!(scene.client.log_in(&scene.kept.known).await.0, 503);
+    scene.the_rest_goes_on().await;
+    let word = "the database takes no writes: 1290";
+    scene.told.that_requests_are_refused(&scene.process, &[word]).await;
     database.run("SET GLOBAL read_only = OFF").await;
-    client.all_of_it_happens_now(&user).await;
+    scene.once_it_is_over().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_mariadb_keeps_what_it_has_and_takes_the_rest_later() {
     const LARGEST: u64 = 16 << 20;
     let server = Server::start().await;
-    let upstream = Upstream::echo().await;
     let database = Database::create_in(&server).await;
-    let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
-    let gateway = TestGateway::start_with(&toml, Some(database)).await;
-    let (client, user) = (Client::of(&gateway), Account::sign_up(&gateway).await);
-    let database = gateway.database();
+    let mut scene = Scene::on("a full MariaDB", &database.url()).await;
     // Each table a little below the limit, and each row that comes wants a page of its own soon.
     limit_files(server.id(), Some(LARGEST)).await;
     database.fill_with_revocations().await;
-    let (status, body) = client.post("/auth/logout", Some(&user.token), &Value::Null).await;
-    assert_eq!((status, &body["code"]), (503, &json!("store_unavailable")), "{body}");
-    assert_eq!(client.get("/c/x", &user.token).await, 200, "no logout has happened");
-    let refresh = json!({"refresh_token": user.refresh_token});
+    let meanwhile = scene.kept.meanwhile(&scene.client).await;
+    eprintln!("a full MariaDB: meanwhile {meanwhile:?}");
+    // These write revocations; the others may still have room.
+    assert_eq!((meanwhile.logout, meanwhile.password), (503, 503));
+    scene.the_rest_goes_on().await;
+    let word = "the database takes no writes";
+    scene.told.that_requests_are_refused(&scene.process, &[word]).await;
     limit_files(server.id(), None).await;
-    assert_eq!(client.post("/auth/refresh", None, &refresh).await.0, 200);
-    assert_eq!(client.log_out(&user.token).await, 204);
-    assert_eq!(client.get("/c/x", &user.token).await, 401);
+    scene.once_it_is_over().await;
 }
 
-#[tokio::test]
+/// A full disk below SQLite; `told` where the log is not on it as well.
+async fn a_full_disk_under_sqlite(command: Command, told: bool) -> Scene {
+    let mut scene = Scene::with("a full disk under SQLite", PATIENCE, command).await;
+    scene.process.limit_files(Some(1)).await;
+    assert_eq!(scene.kept.meanwhile(&scene.client).await, Meanwhile::REFUSED);
+    assert_eq!(scene.client.log_in(&scene.kept.known).await.0, 503);
+    scene.the_rest_goes_on().await;
+    if told {
+        let word = "the database takes no writes";
+        scene.told.that_requests_are_refused(&scene.process, &[word]).await;
+    }
+    scene.process.limit_files(None).await;
+    scene.once_it_is_over().await;
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_sqlite_and_the_log_loses_nothing_and_is_forgotten_once_there_is_room() {
-    let upstream = Upstream::echo().await;
-    let toml = format!("{PATIENCE}{}", usual_routes(&upstream));
-    let process = Process::serve(&toml).await;
-    let client = Client::at(&process);
-    let signup = json!({"email": "ann@example.com", "password": PASSWORD, "name": "Ann"});
-    let (status, body) = client.post("/auth/signup", None, &signup).await;
-    assert_eq!(status, 201, "{body}");
-    let user = Account::from_tokens(&body);
-    process.limit_files(Some(1)).await;
-    client.nothing_is_written_and_the_rest_goes_on(&user).await;
-    process.limit_files(None).await;
-    client.all_of_it_happens_now(&user).await;
-    assert_eq!(client.get("/public/afterwards", "").await, 200);
-    eventually(DEADLINE, "the log goes on", || async {
-        when(process.log().contains("/public/afterwards"))
+    let scene = a_full_disk_under_sqlite(doorward_with_open_files(128), false).await;
+    assert_eq!(scene.client.get("/public/afterwards", "").await, 200);
+    recovers("a log on a full disk", || async {
+        when(scene.process.log().contains("/public/afterwards"))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_under_sqlite_alone_is_told_by_the_log() {
+    // Another process writes the log, which no limit of the gateway's holds for.
+    a_full_disk_under_sqlite(with_log("2> >(exec cat >&2)"), true).await;
 }

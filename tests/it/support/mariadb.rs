@@ -262,30 +262,25 @@ impl Server {
 
     /// Ends it as a power cut would, until [`Self::revive`]. It is started again whenever it ends from now on.
     pub(crate) fn kill(&self) {
+        self.end_by("KILL");
+    }
+
+    /// Begins to end it as an administrator would, until [`Self::revive`]. It is started again whenever it ends from now on.
+    pub(crate) fn end(&self) {
+        self.end_by("TERM");
+    }
+
+    fn end_by(&self, signal: &str) {
         self.keep();
         self.mark("hold");
-        self.signal("KILL");
+        self.signal(signal);
     }
 
-    /// Starts a server that was killed, and waits until it takes connections.
+    /// Starts a server that was ended, and waits until it takes connections.
     pub(crate) async fn revive(&self) {
-        std::fs::remove_file(self.dir.join("hold")).expect("a server that was killed waits");
+        std::fs::remove_file(self.dir.join("hold")).expect("a server that was ended waits");
         for _ in 0..1200 {
             if connect(self.port, "mysql").await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("MariaDB does not come back within 60 s");
-    }
-
-    /// Ends it as an administrator would, and starts it again.
-    pub(crate) async fn restart(&self) {
-        let before = self.id();
-        self.keep();
-        self.signal("TERM");
-        for _ in 0..1200 {
-            if self.id() != before && connect(self.port, "mysql").await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue};
 use tempfile::TempDir;
 
@@ -110,6 +111,13 @@ impl Redis {
             command.arg(word);
         }
         self.ask(&command).await
+    }
+
+    /// A connection of the test's own that stays.
+    pub(crate) async fn connection(&self) -> MultiplexedConnection {
+        let client = Client::open(self.url()).expect("a URL");
+        let connected = client.get_multiplexed_async_connection().await;
+        connected.expect("Redis takes a connection")
     }
 
     async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> redis::RedisResult<T> {
