@@ -4,6 +4,7 @@
 mod actions;
 mod operator;
 mod processes;
+mod rights;
 mod throttled;
 
 use doorward::store::audit::{Filter, Order, Recorded};

@@ -77,6 +77,18 @@ impl Database {
         format!("mysql://{PLAIN_USER}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
     }
 
+    /// Makes an account that has these rights on these tables of it, which are there, and no others: what `store.url` says for it.
+    pub(crate) async fn account_with(&self, rights: &[(&str, &str)]) -> String {
+        let user = format!("narrow_{}", self.name);
+        self.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}'"))
+            .await;
+        for (table, rights) in rights {
+            self.run(&format!("GRANT {rights} ON {}.{table} TO '{user}'@'%'", self.name))
+                .await;
+        }
+        format!("mysql://{user}:{PASSWORD}@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
     /// The same behind another port.
     pub(crate) fn url_at(&self, port: u16) -> String {
         format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{}", self.name)
@@ -372,7 +384,7 @@ fn install(dir: &Path) {
         "CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';"
     )
     .expect("it takes a line");
-    writeln!(init, "GRANT ALL ON *.* TO '{USER}'@'%';").expect("it takes a line");
+    writeln!(init, "GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;").expect("it takes a line");
     writeln!(
         init,
         "CREATE USER IF NOT EXISTS '{PLAIN_USER}'@'%' IDENTIFIED BY '{PASSWORD}';"
