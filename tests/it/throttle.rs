@@ -2,6 +2,7 @@
 //! whoever owns the account. On SQLite and on MariaDB.
 
 mod logins;
+mod millions;
 mod others;
 mod owners;
 
@@ -68,7 +69,12 @@ impl Scene {
 
 /// Sends this to an endpoint as a client at this address.
 async fn send(gateway: &TestGateway, path: &str, from: &str, token: Option<&str>, body: &Value) -> Told {
-    let mut request = gateway.http.post(gateway.url(path)).header("x-forwarded-for", from);
+    send_to(&gateway.http, &gateway.url(path), from, token, body).await
+}
+
+/// The same for a gateway of any kind.
+async fn send_to(http: &reqwest::Client, url: &str, from: &str, token: Option<&str>, body: &Value) -> Told {
+    let mut request = http.post(url).header("x-forwarded-for", from);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
