@@ -63,6 +63,8 @@ pub struct Metrics {
     pub panics: Counter,
     /// Times that no connection could be accepted.
     pub accept_failures: Counter,
+    /// Tasks that are alive, on all runtimes of the gateway.
+    pub tasks: Gauge,
     /// Verified tokens that are remembered.
     pub tokens_remembered: Gauge,
     /// Exchanges whose token is judged again and again.
@@ -149,6 +151,7 @@ impl Metrics {
             audit_dropped: Counter::default(),
             panics: Counter::default(),
             accept_failures: Counter::default(),
+            tasks: Gauge::default(),
             tokens_remembered: Gauge::default(),
             exchanges_watched: Gauge::default(),
             signing_keys: Gauge::default(),
@@ -237,6 +240,9 @@ impl Metrics {
         registry.register("panics", help, self.panics.clone());
         let help = "Times that no connection could be accepted, as when no more files can be opened";
         registry.register("accept_failures", help, self.accept_failures.clone());
+        let help =
+            "Tasks that are alive: of connections, of requests that the gateway answers itself, and of the background";
+        registry.register("tasks", help, self.tasks.clone());
     }
 
     /// Notes a connection that was closed before its first request.

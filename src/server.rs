@@ -38,7 +38,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use crate::admin::Readiness;
@@ -59,7 +60,7 @@ use listeners::Listeners;
 use prepare::Rooms;
 use private::Private;
 pub use pulse::Pulse;
-use worker::{Order, Shared};
+use worker::{Order, Shared, Worker};
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +233,17 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         clock.clone(),
     ));
     rooms.throttle.count_in(gateway.metrics().throttled.clone());
-    let readiness = Arc::new(Readiness::new(
+    let shared = Shared::new(Arc::clone(&gateway), Arc::clone(&rooms.tls), &config);
+    let shared = Arc::new(ArcSwap::from_pointee(shared));
+    let phase = watch::channel(Phase::Serving).0;
+    let (mut workers, mut orders, mut runtimes) = (Vec::new(), Vec::new(), vec![Handle::current()]);
+    for index in 0..config.server.workers {
+        let worker = Worker::start(index, &shared, phase.subscribe()).await?;
+        workers.push(worker.thread);
+        orders.push(worker.orders);
+        runtimes.push(worker.runtime);
+    }
+    let readiness = Readiness::new(
         (rooms.store.clone(), Arc::clone(&rooms.blocklist)),
         rooms.keyring.clone(),
         (Arc::clone(&rooms.tokens), Arc::clone(&rooms.issuers)),
@@ -240,19 +251,18 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         Arc::clone(&rooms.tls),
         clock.clone(),
         Arc::clone(&gateway),
-    ));
-    let shared = Shared::new(Arc::clone(&gateway), Arc::clone(&rooms.tls), &config);
-    let shared = Arc::new(ArcSwap::from_pointee(shared));
+    );
+    let readiness = Arc::new(readiness.with_runtimes(runtimes));
 
     let mut running = Running {
         listeners,
         private: None,
         offer: None,
-        phase: watch::channel(Phase::Serving).0,
+        phase,
         stop,
         readiness: Arc::clone(&readiness),
-        workers: Vec::new(),
-        orders: Vec::new(),
+        workers,
+        orders,
         background,
         fetching,
         config,
@@ -262,17 +272,6 @@ pub async fn start_with(config: Config, clock: Clock, mut inherited: Inherited) 
         shared,
         reloads,
     };
-    for index in 0..running.config.server.workers {
-        let (orders, received) = unbounded_channel();
-        let (shared, phase) = (Arc::clone(&running.shared), running.phase.subscribe());
-        let thread = std::thread::Builder::new().name(format!("doorward-worker-{index}"));
-        running.workers.push(
-            thread
-                .spawn(move || worker::run(received, &shared, phase))
-                .map_err(StartError::Thread)?,
-        );
-        running.orders.push(orders);
-    }
     let private = private.map(private::Bound::listen).transpose()?;
     doors.listen()?;
     running.private = private.map(|open| open.serve(&readiness, running.gateway.metrics()));

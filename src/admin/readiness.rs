@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use crate::gateway::Gateway;
 use crate::issuer::Issuers;
@@ -28,6 +29,8 @@ pub struct Readiness {
     tls: Arc<Tls>,
     clock: Clock,
     gateway: Arc<Gateway>,
+    /// Those whose tasks are counted.
+    runtimes: Vec<Handle>,
     /// What a reload replaces.
     current: ArcSwap<Current>,
 }
@@ -80,7 +83,14 @@ impl Readiness {
             clock,
             current: ArcSwap::from_pointee(Current { tokens, issuers }),
             gateway,
+            runtimes: Vec::new(),
         }
+    }
+
+    /// The tasks of these runtimes are counted.
+    #[must_use]
+    pub fn with_runtimes(self, runtimes: Vec<Handle>) -> Self {
+        Self { runtimes, ..self }
     }
 
     /// From now on these are in force.
@@ -228,6 +238,10 @@ impl Readiness {
         let dropped = &metrics.audit_dropped;
         dropped.inc_by(self.store.audit_dropped().saturating_sub(dropped.get()));
         metrics.panics.inner().store(log::panics(), Ordering::Relaxed);
+        let alive = self.runtimes.iter().map(|runtime| runtime.metrics().num_alive_tasks());
+        metrics
+            .tasks
+            .set(i64::try_from(alive.sum::<usize>()).unwrap_or(i64::MAX));
         metrics
             .tokens_remembered
             .set(i64::try_from(current.tokens.remembered()).unwrap_or(i64::MAX));

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accept::{Accept, End};
 use super::connection::Limits;
 use super::proxy_protocol::Proxies;
 use super::room::Room;
-use super::{Door, Phase, until_stopping};
+use super::{Door, Phase, StartError, until_stopping};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::lasting::lasting;
@@ -85,22 +88,58 @@ pub(super) enum Order {
     Answer(oneshot::Sender<()>),
 }
 
-/// Serves until told to stop; returns when all connections are closed.
-pub(super) fn run(
+/// A worker as others know it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) thread: JoinHandle<()>,
+    pub(super) orders: UnboundedSender<Order>,
+    pub(super) runtime: Handle,
+}
+
+impl Worker {
+    /// Starts one, and waits until it can take orders. It ends when nobody can give it any more.
+    pub(super) async fn start(
+        index: usize,
+        shared: &Arc<ArcSwap<Shared>>,
+        phase: watch::Receiver<Phase>,
+    ) -> Result<Self, StartError> {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (begun, runtime) = oneshot::channel();
+        let shared = Arc::clone(shared);
+        let thread = thread::Builder::new()
+            .name(format!("doorward-worker-{index}"))
+            .spawn(move || run(received, &shared, phase, begun))
+            .map_err(StartError::Thread)?;
+        let runtime = runtime.await.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+        Ok(Self {
+            thread,
+            orders,
+            runtime: runtime.map_err(StartError::Thread)?,
+        })
+    }
+}
+
+/// Serves until told to stop; returns when all connections are closed. Hands on the runtime as soon as it is there.
+fn run(
     mut orders: UnboundedReceiver<Order>,
     shared: &Arc<ArcSwap<Shared>>,
     mut phase: watch::Receiver<Phase>,
+    begun: oneshot::Sender<io::Result<Handle>>,
 ) {
     time::keep();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .on_thread_unpark(time::refresh)
-        .build()
-    {
-        Ok(runtime) => runtime,
+        .build();
+    // Where nobody takes the answer, nobody has orders either.
+    let runtime = match runtime {
+        Ok(runtime) => {
+            let _ = begun.send(Ok(runtime.handle().clone()));
+            runtime
+        }
         Err(error) => {
-            tracing::error!(%error, "a worker has no runtime");
+            let _ = begun.send(Err(error));
             return;
         }
     };

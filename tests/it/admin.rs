@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::mariadb::{Database, Server};
-use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, usual_routes, when};
+use crate::support::process::Process;
+use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, metric, usual_routes, when};
 
 async fn admin(gateway: &TestGateway, path: &str) -> (u16, String) {
     let response = gateway.http.get(gateway.admin_url(path)).send().await.unwrap();
@@ -92,6 +93,29 @@ async fn metrics_count_by_route_template_and_hold_nothing_that_a_client_chose() 
             .unwrap()
             .starts_with("application/openmetrics-text")
     );
+}
+
+#[tokio::test]
+async fn tasks_are_counted_over_all_workers_and_gone_with_their_connections() {
+    let upstream = Upstream::echo().await;
+    let gateway = Process::serve(&format!("[server]\nworkers = 2\n{}", usual_routes(&upstream))).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let count = async |name: &str| metric(&http, gateway.admin, name).await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..20 {
+        open.push(tokio::net::TcpStream::connect(gateway.address).await.unwrap());
+    }
+    eventually(DEADLINE, "all have been let in", || async {
+        when(count("doorward_connections").await >= 20.0)
+    })
+    .await;
+    let with_all = count("doorward_tasks").await;
+    assert!(with_all > 20.0, "{with_all}");
+    drop(open);
+    eventually(DEADLINE, "their tasks have ended", || async {
+        when(count("doorward_tasks").await <= with_all - 20.0)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@
 //! of HTTP/1.1, as it says then: requests that came after it are not answered.
 //!
 //! Memory, open files, threads and what `/metrics` says are recorded every few seconds. In the end, once all clients have
-//! gone, no connection, request or socket is left over; and from the end of the warm-up on, memory has grown by less than 5 %.
+//! gone, no connection, request, file, thread or task is left over; and from the end of the warm-up on, memory has grown by less than 5 %.
 //! The short form is too short for that: it allows twice as much.
 
 mod ask;
@@ -23,6 +23,7 @@ mod http1;
 mod http2;
 mod plan;
 mod report;
+mod rest;
 mod run;
 mod site;
 mod slow;

@@ -10,18 +10,25 @@ use super::tally::Tally;
 use crate::support::process::Process;
 
 /// What is taken from `/metrics`.
-const METRICS: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "doorward_connections",
     "doorward_requests_in_flight",
     "doorward_tunnels",
     "doorward_exchanges_watched",
     "doorward_tokens_remembered",
     "doorward_revocations",
-    PANICS,
+    "doorward_tasks",
+    "doorward_panics_total",
 ];
-const PANICS: &str = "doorward_panics_total";
-/// How many of them are zero while nobody is there.
+/// Where some of them stand.
+const TASKS: usize = 6;
+const PANICS: usize = 7;
+/// How many of them, the first, are zero while nobody is there.
 const OF_CLIENTS: usize = 4;
+
+/// What `/metrics` says.
+#[derive(Clone, Debug)]
+pub(super) struct Metrics([Option<f64>; NAMES.len()]);
 
 /// The open files of a process, by what they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +47,7 @@ pub(super) struct Sample {
     pub(super) memory: u64,
     pub(super) files: Files,
     threads: u64,
-    metrics: [Option<f64>; METRICS.len()],
+    pub(super) metrics: Metrics,
     /// Bytes of the database and its log.
     store: u64,
     answered: u64,
@@ -77,7 +84,7 @@ impl Sample {
     pub(super) async fn take(began: Instant, process: &Process, http: &reqwest::Client, tally: &Tally) -> Self {
         // Before a connection is made to ask it.
         let files = Files::of(process.id());
-        let metrics = metrics(process, http).await;
+        let metrics = Metrics::read(process, http).await;
         Self {
             after: began.elapsed(),
             memory: process.resident_bytes(),
@@ -92,14 +99,8 @@ impl Sample {
         }
     }
 
-    /// How often something panicked.
-    pub(super) fn panics(&self) -> Option<f64> {
-        let at = METRICS.iter().position(|name| *name == PANICS)?;
-        self.metrics[at]
-    }
-
     pub(super) fn json(&self) -> Value {
-        let metrics = METRICS.iter().zip(&self.metrics);
+        let metrics = NAMES.iter().zip(&self.metrics.0);
         let metrics: serde_json::Map<String, Value> =
             metrics.map(|(name, value)| ((*name).into(), json!(value))).collect();
         json!({
@@ -117,14 +118,14 @@ impl Sample {
 }
 
 /// The head of a table of samples.
-pub(super) const HEAD: &str = "   after  answered  memory  sockets  store  others  threads  connections  in flight  remembered  revocations  database";
+pub(super) const HEAD: &str = "   after  answered  memory  sockets  store  others  threads  tasks  connections  in flight  remembered  revocations  database";
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let metric = |at: usize| self.metrics[at].map_or("?".to_owned(), |value| value.to_string());
+        let metric = |at: usize| self.metrics.0[at].map_or("?".to_owned(), |value| value.to_string());
         write!(
             f,
-            "{:>6} s  {:>8}  {:>3} MiB  {:>7}  {:>5}  {:>6}  {:>7}  {:>11}  {:>9}  {:>10}  {:>11}  {:>4} MiB",
+            "{:>6} s  {:>8}  {:>3} MiB  {:>7}  {:>5}  {:>6}  {:>7}  {:>5}  {:>11}  {:>9}  {:>10}  {:>11}  {:>4} MiB",
             self.after.as_secs(),
             self.answered,
             self.memory >> 20,
@@ -132,6 +133,7 @@ impl fmt::Display for Sample {
             self.files.store,
             self.files.others,
             self.threads,
+            metric(TASKS),
             metric(0),
             metric(1),
             metric(4),
@@ -141,24 +143,35 @@ impl fmt::Display for Sample {
     }
 }
 
-/// Whether `/metrics` says that nobody is there, and nothing under way.
-pub(super) async fn is_idle(process: &Process, http: &reqwest::Client) -> bool {
-    let metrics = metrics(process, http).await;
-    metrics[..OF_CLIENTS].iter().all(|value| *value == Some(0.0))
-}
+impl Metrics {
+    pub(super) async fn read(process: &Process, http: &reqwest::Client) -> Self {
+        let url = format!("http://{}/metrics", process.admin);
+        let text = match http.get(url).header("connection", "close").send().await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        };
+        Self(NAMES.map(|name| {
+            let mut values = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            values.next()?.parse().ok()
+        }))
+    }
 
-async fn metrics(process: &Process, http: &reqwest::Client) -> [Option<f64>; METRICS.len()] {
-    let url = format!("http://{}/metrics", process.admin);
-    let text = match http.get(url).header("connection", "close").send().await {
-        Ok(answer) => answer.text().await.unwrap_or_default(),
-        Err(_) => String::new(),
-    };
-    METRICS.map(|name| {
-        let mut values = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        values.next()?.parse().ok()
-    })
+    /// Whether nobody is there, and nothing under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0[..OF_CLIENTS].iter().all(|value| *value == Some(0.0))
+    }
+
+    /// How many tasks are alive, that of the question among them.
+    pub(super) fn tasks(&self) -> Option<f64> {
+        self.0[TASKS]
+    }
+
+    /// How often something panicked.
+    pub(super) fn panics(&self) -> Option<f64> {
+        self.0[PANICS]
+    }
 }
 
 fn size(file: &Path) -> u64 {

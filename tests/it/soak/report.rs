@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::gauge::{Files, HEAD, Sample};
+use super::gauge::{HEAD, Sample};
 use super::plan::Plan;
-use super::site::STORE_FILES;
+use super::rest::Rest;
 use super::tally::Tally;
 
 /// How many lines the table of samples has, about.
@@ -21,11 +21,9 @@ pub(super) struct Report {
     pub(super) tally: Tally,
     pub(super) failures: usize,
     pub(super) samples: Vec<Sample>,
-    /// Open files before the first client came, and after the last one had gone.
-    pub(super) before: Files,
-    pub(super) after: Files,
-    /// Whether `/metrics` told then that nothing was under way.
-    pub(super) idle: bool,
+    /// What there was before the first client came, and after the last one had gone.
+    pub(super) before: Rest,
+    pub(super) after: Rest,
 }
 
 impl Report {
@@ -35,14 +33,17 @@ impl Report {
         if usize::try_from(count).is_ok_and(|count| count > wrong.len()) {
             wrong.push(format!("… and so on: {count} in all"));
         }
-        let (before, after) = (self.before, self.after);
-        if !self.idle || after.sockets > before.sockets || after.others > before.others || after.store > STORE_FILES {
-            wrong.push(format!(
-                "left over: {before:?} before, {after:?} after, idle: {}",
-                self.idle
-            ));
+        let (before, after) = (&self.before, &self.after);
+        let left_over = after.left_over(before);
+        if !left_over.is_empty() {
+            let what = left_over.join(", ");
+            wrong.push(format!("left over: {what}: {before:?} before, {after:?} after"));
         }
-        if !self.samples.last().is_some_and(|last| last.panics() == Some(0.0)) {
+        if !self
+            .samples
+            .last()
+            .is_some_and(|last| last.metrics.panics() == Some(0.0))
+        {
             wrong.push("something panicked".to_owned());
         }
         match self.growth() {
@@ -95,7 +96,6 @@ impl Report {
     }
 
     pub(super) fn json(&self) -> Value {
-        let files = |files: Files| json!({"sockets": files.sockets, "store": files.store, "others": files.others});
         let growth = self.growth().map(|(from, to, growth)| {
             json!({"from_bytes": from, "to_bytes": to, "part": growth, "allowed": self.plan.growth})
         });
@@ -106,9 +106,8 @@ impl Report {
             "warm_up_s": self.plan.warm_up.as_secs_f64(),
             "answered": self.tally.total(),
             "upstream_failures": self.failures,
-            "files_before": files(self.before),
-            "files_after": files(self.after),
-            "idle_in_the_end": self.idle,
+            "at_rest_before": self.before.json(),
+            "at_rest_after": self.after.json(),
             "memory_after_warm_up": growth,
             "tally": self.tally.json(),
             "wrong": self.wrong(),
@@ -140,7 +139,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{} in {:.0} s, seed {}; upstream failures: {}; open files before {:?}, after {:?}",
+            "{} in {:.0} s, seed {}; upstream failures: {}; at rest before: {:?}, after: {:?}",
             self.tally.total(),
             self.took.as_secs_f64(),
             self.plan.seed,

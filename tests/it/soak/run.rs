@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 
 use super::ask::Route;
 use super::echo::Echo;
-use super::gauge::{Files, HEAD, Sample, is_idle};
+use super::gauge::{HEAD, Sample};
 use super::plan::Plan;
 use super::report::Report;
+use super::rest::Rest;
 use super::site::{Site, configuration};
 use super::users::{User, Way};
 use super::{http1, http2, slow, trouble};
-use crate::support::eventually;
 use crate::support::process::{Process, doorward_with_open_files, with_open_files};
 use crate::support::random::Random;
 
@@ -25,8 +25,6 @@ const PIPES: (u32, u32) = (6, 8);
 const LINKS: (u32, u32) = (4, 16);
 /// The same to the flaky one, with one connection each.
 const FLAKY: u32 = 4;
-/// How long what is left over may take to go: idle connections of all sides have to be given up.
-const SETTLING: Duration = Duration::from_secs(30);
 /// How often a line is shown while a run goes on.
 const SHOWN: Duration = Duration::from_secs(60);
 
@@ -44,7 +42,7 @@ pub(super) async fn run(plan: Plan) -> Report {
     let process = Arc::new(Process::serve_by(&toml, command).await);
     let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
     let http = http.timeout(Duration::from_secs(20)).build().expect("a client");
-    let before = resting_files(&process, &http).await;
+    let before = Rest::before(&process, &http).await;
 
     let address = process.address;
     let users: Vec<User> = stream::iter(0..plan.users)
@@ -76,14 +74,13 @@ pub(super) async fn run(plan: Plan) -> Report {
         }
     }
     let took = began.elapsed();
-    let (after, idle) = settled_files(&process, &http, before).await;
+    let after = Rest::after(&process, &http, &before).await;
     let report = Report {
         took,
         failures: site.failures(),
         samples,
         before,
         after,
-        idle,
         tally: Arc::into_inner(site).expect("all tasks have ended").tally,
         plan,
     };
@@ -147,30 +144,4 @@ async fn look(plan: &Plan, began: Instant, process: &Process, http: &reqwest::Cl
         samples.push(sample);
     }
     samples
-}
-
-/// The open files while nobody is there.
-async fn resting_files(process: &Process, http: &reqwest::Client) -> Files {
-    eventually(SETTLING, "the gateway rests", || async {
-        let before = Files::of(process.id());
-        let idle = is_idle(process, http).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        Some(before).filter(|before| idle && *before == Files::of(process.id()))
-    })
-    .await
-}
-
-/// Waits until nothing is left over of what clients and upstreams had opened: the open files then, and whether `/metrics` says
-/// that nothing is under way. Gives up after a while: what is left over is told by the report.
-async fn settled_files(process: &Process, http: &reqwest::Client, before: Files) -> (Files, bool) {
-    let since = monotonic();
-    loop {
-        let files = Files::of(process.id());
-        let idle = is_idle(process, http).await;
-        let settled = idle && files.sockets <= before.sockets && files.others <= before.others;
-        if settled || since.elapsed() > SETTLING {
-            return (files, idle);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }

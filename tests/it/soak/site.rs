@@ -16,8 +16,12 @@ use super::users::User;
 pub(super) const ACCESS_TTL: Duration = Duration::from_secs(120);
 /// How long a failure of an upstream is felt after its end.
 const AFTERMATH: Duration = Duration::from_secs(2);
-/// The most connections to the database, and how many files each may have open: the database, its log and its index.
-pub(super) const STORE_FILES: usize = 4 * 3;
+/// The most connections that read from the database.
+const READERS: usize = 4;
+/// The most connections to it: one more writes.
+pub(super) const CONNECTIONS: usize = READERS + 1;
+/// How many files these may have open: each the database and its log, and all together its index.
+pub(super) const STORE_FILES: usize = CONNECTIONS * 2 + 1;
 
 /// All of it.
 pub(super) struct Site {
@@ -102,8 +106,11 @@ pub(super) fn configuration(plan: &Plan, steady: SocketAddr, flaky: SocketAddr, 
         keep_alive = "{keep_alive}s"
         body_idle_timeout = "5s"
         [store]
-        max_connections = 4
+        max_connections = {READERS}
         cleanup_every = "10s"
+        [tls]
+        # Once a thread has read files it is there for another ten seconds, which would be always.
+        reload_every = "1d"
         [tokens]
         access_ttl = "{ttl}s"
         refresh_ttl = "5m"
