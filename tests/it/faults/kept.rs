@@ -123,6 +123,11 @@ impl Kept {
         ]
     }
 
+    /// Whether the logout was answered with success.
+    pub(super) fn has_left(&self) -> bool {
+        self.done.logout
+    }
+
     /// One user logs out.
     pub(super) async fn log_out(&self, client: &Client) -> (u16, Value) {
         let token = Some(self.leaving.token.as_str());
