@@ -148,8 +148,12 @@ impl Scene {
         })
         .await;
         self.kept.holds(&self.client, refused).await;
+        // Lines are written a moment after they are logged.
+        eventually(DEADLINE, "the log says that it is over", || async {
+            when(self.process.log().contains("revocations can be read again"))
+        })
+        .await;
         let log = self.process.log();
-        assert!(log.contains("revocations can be read again"), "{log}");
         for secret in self.kept.secrets().into_iter().chain([mariadb::PASSWORD]) {
             assert!(!log.contains(secret), "{secret} in {log}");
         }
