@@ -71,13 +71,10 @@ impl Issuer {
             self.fetching.store(true, Ordering::Release);
             self.rested.store(false, Ordering::Release);
             let fetched = AssertUnwindSafe(self.fetch(clock.now())).catch_unwind().await;
-            let failed = fetched.map_or_else(
-                |_| {
-                    self.failed("a panic".to_owned());
-                    true
-                },
-                |fetched| fetched.is_err(),
-            );
+            if fetched.is_err() {
+                self.failed("a panic".to_owned());
+            }
+            let failed = !matches!(fetched, Ok(Ok(())));
             self.rounds.send_modify(|round| *round += 1);
             // Whoever asked meanwhile looks at what has come, and asks again for what has not.
             tokio::select! {
