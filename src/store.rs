@@ -17,6 +17,7 @@ mod revocation;
 mod roles;
 mod rotation;
 mod session;
+mod signup;
 mod sql;
 mod throttle;
 mod user;

@@ -7,16 +7,16 @@ use utoipa::ToSchema;
 
 use super::AuthState;
 use super::answer::TokensBody;
-use super::begin::begin;
+use super::begin::Beginning;
 use super::body::{self, Fields};
 use super::caller::Client;
-use super::error::{Failure, SOON};
+use super::error::Failure;
 use super::run_to_end;
 use super::throttle::{Outcome, SignUp};
 use crate::config::Signup;
 use crate::id::{Email, UserId, UserName};
 use crate::password::Password;
-use crate::problem::{Code, Problem};
+use crate::problem::Code;
 use crate::store::NewUser;
 use crate::store::audit::EventKind;
 
@@ -97,35 +97,14 @@ async fn make(state: AuthState, account: NewAccount, client: Client) -> Result<J
         now,
     };
     run_to_end(async move {
+        let made = user.made();
+        let session = Beginning::of(&state, &made, &client).await?;
+        // The tokens come first: once the account is there, nothing can fail any more.
+        let tokens = session.tokens(&state, &made)?;
+        let begins = client.event(&state, EventKind::Login);
         let store = state.store.recording(client.event(&state, EventKind::Signup));
-        let user = store.create_user(&user).await?;
-        let tokens = begin(&state, &user, &client).await?.ok_or_else(changed_meanwhile)?;
+        store.sign_up(&user, &session.new, &begins).await?;
         Ok(Json(tokens))
     })
     .await
-}
-
-/// The operator removed or disabled the account in the milliseconds between its making and its first session. Whoever
-/// tries again learns what became of it.
-fn changed_meanwhile() -> Failure {
-    Problem::new(
-        Code::StoreUnavailable,
-        "the account was changed while it was made: try again",
-    )
-    .retry_after(SOON)
-    .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::response::IntoResponse;
-
-    #[test]
-    fn an_account_that_is_gone_before_its_first_session_is_no_matter_of_tokens() {
-        let answer = changed_meanwhile().into_response();
-        assert_eq!(answer.status(), 503);
-        assert!(answer.headers().contains_key("retry-after"));
-        assert!(!answer.headers().contains_key("www-authenticate"));
-    }
 }

@@ -29,10 +29,7 @@ impl RolesChange {
     #[must_use]
     pub fn apply(&self, roles: &[Role]) -> Vec<Role> {
         let kept = roles.iter().filter(|role| !self.clear && !self.remove.contains(role));
-        let mut roles: Vec<Role> = kept.chain(&self.add).cloned().collect();
-        roles.sort_unstable();
-        roles.dedup();
-        roles
+        sorted(kept.chain(&self.add))
     }
 }
 
@@ -45,11 +42,18 @@ pub struct RolesChanged {
     pub revoked: Option<Vec<Revocation>>,
 }
 
-/// No role holds a comma.
+/// Sorted, each once.
+pub(super) fn sorted<'a>(roles: impl IntoIterator<Item = &'a Role>) -> Vec<Role> {
+    let mut roles: Vec<Role> = roles.into_iter().cloned().collect();
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
+/// Sorted, each once. No role holds a comma.
 pub(super) fn write_roles(roles: &[Role]) -> String {
-    let mut names: Vec<&str> = roles.iter().map(Role::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
+    let roles = sorted(roles);
+    let names: Vec<&str> = roles.iter().map(Role::as_str).collect();
     names.join(",")
 }
 

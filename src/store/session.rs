@@ -112,36 +112,33 @@ pub(super) async fn is_over(
     }
 }
 
+impl NewSession {
+    /// With its first refresh token. The user is there, and locked.
+    pub(super) async fn insert(&self, connection: &mut Connection) -> Result<(), Failure> {
+        const INSERT: &str = "INSERT INTO sessions \
+                              (id, user_id, gen, created_at, last_used_at, expires_at, ip, user_agent) \
+                              VALUES (?, ?, 1, ?, ?, ?, ?, ?)";
+        let ip = self.ip.map(|ip| ip.to_string());
+        let agent = self.user_agent.as_ref();
+        let agent: Option<String> = agent.map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect());
+        let (now, ends) = (self.created_at, self.expires_at);
+        let row = values![&self.id, &self.user, now, now, ends, ip.as_deref(), agent.as_deref()];
+        connection.execute(INSERT, row).await?;
+        let expires_at = self.refresh_expires_at.min(ends);
+        insert_refresh_token(connection, &self.refresh_hash, self.id, expires_at).await
+    }
+}
+
 impl Store {
     /// Begins a session, all or nothing, and answers with the user as they are at that moment: roles that change later
     /// revoke its tokens. `None`: the user is gone or disabled, or has another password hash by now.
     pub async fn start_session(&self, session: &NewSession) -> Result<Option<User>, StoreError> {
-        const INSERT: &str = "INSERT INTO sessions \
-                              (id, user_id, gen, created_at, last_used_at, expires_at, ip, user_agent) \
-                              VALUES (?, ?, 1, ?, ?, ?, ?, ?)";
-        let ip = session.ip.map(|ip| ip.to_string());
-        let agent: Option<String> = session
-            .user_agent
-            .as_ref()
-            .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect());
         let done = recorded!(self, |connection, entry| {
             let user = User::lock(connection, session.user).await?.filter(|user| {
                 user.disabled_at.is_none() && user.password_hash.expose() == session.password_hash.expose()
             });
             let Some(user) = user else { return Ok(None) };
-            let (now, ends) = (session.created_at, session.expires_at);
-            let row = values![
-                &session.id,
-                &session.user,
-                now,
-                now,
-                ends,
-                ip.as_deref(),
-                agent.as_deref()
-            ];
-            connection.execute(INSERT, row).await?;
-            let expires_at = session.refresh_expires_at.min(ends);
-            insert_refresh_token(connection, &session.refresh_hash, session.id, expires_at).await?;
+            session.insert(connection).await?;
             let begun = |event: Event| event.about(session.user).of(session.id);
             entry.write(connection, begun).await?;
             Ok(Some(user))

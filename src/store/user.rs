@@ -1,10 +1,10 @@
 //! Users.
 
-use super::audit::{Detail, Event, recorded};
+use super::audit::{Detail, Entry, Event, recorded};
 use super::connection::Connection;
 use super::error::Failure;
 use super::revocation::sessions_of;
-use super::roles::{read_roles, write_roles};
+use super::roles::{read_roles, sorted, write_roles};
 use super::session::is_over;
 use super::sql::{Row, Sql, locking, values};
 use super::work::run;
@@ -111,6 +111,41 @@ impl User {
     }
 }
 
+impl NewUser {
+    /// The user, once written.
+    #[must_use]
+    pub fn made(&self) -> User {
+        User {
+            id: self.id,
+            email: self.email.clone(),
+            name: self.name.clone(),
+            password_hash: self.password_hash.clone(),
+            roles: sorted(&self.roles),
+            disabled_at: None,
+            created_at: self.now,
+            updated_at: self.now,
+        }
+    }
+
+    pub(super) async fn insert(&self, connection: &mut Connection, entry: &mut Entry) -> Result<(), Failure> {
+        const INSERT: &str = "INSERT INTO users (id, email, name, password_hash, roles, created_at, updated_at) \
+                              VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let (email, name, hash) = (
+            self.email.as_str(),
+            self.name.as_str(),
+            self.password_hash.expose().as_str(),
+        );
+        let roles = write_roles(&self.roles);
+        let row = values![&self.id, email, name, hash, roles.as_str(), self.now, self.now];
+        connection.execute(INSERT, row).await?;
+        let made = |event: Event| match self.roles.as_slice() {
+            [] => event.about(self.id),
+            roles => event.about(self.id).with(Detail::Roles(roles.to_vec())),
+        };
+        entry.write(connection, made).await
+    }
+}
+
 /// What is said of a change that ended a user's sessions.
 fn ending(user: UserId, ended: &[Revocation]) -> impl FnOnce(Event) -> Event {
     let ended = Detail::SessionsEnded(ended.len());
@@ -120,33 +155,8 @@ fn ending(user: UserId, ended: &[Revocation]) -> impl FnOnce(Event) -> Event {
 impl Store {
     /// Writes a new user. Of several with one address, one wins and the others get [`WriteUserError::EmailTaken`].
     pub async fn create_user(&self, user: &NewUser) -> Result<User, WriteUserError> {
-        const INSERT: &str = "INSERT INTO users (id, email, name, password_hash, roles, created_at, updated_at) \
-                              VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let (email, name, hash) = (
-            user.email.as_str(),
-            user.name.as_str(),
-            user.password_hash.expose().as_str(),
-        );
-        let roles = write_roles(&user.roles);
-        recorded!(self, |connection, entry| {
-            let row = values![&user.id, email, name, hash, roles.as_str(), user.now, user.now];
-            connection.execute(INSERT, row).await?;
-            let made = |event: Event| match user.roles.as_slice() {
-                [] => event.about(user.id),
-                roles => event.about(user.id).with(Detail::Roles(roles.to_vec())),
-            };
-            entry.write(connection, made).await
-        })?;
-        Ok(User {
-            id: user.id,
-            email: user.email.clone(),
-            name: user.name.clone(),
-            password_hash: user.password_hash.clone(),
-            roles: read_roles(&roles)?,
-            disabled_at: None,
-            created_at: user.now,
-            updated_at: user.now,
-        })
+        recorded!(self, |connection, entry| user.insert(connection, &mut entry).await)?;
+        Ok(user.made())
     }
 
     /// The user with this id, disabled ones included.

@@ -10,6 +10,7 @@ mod migrations;
 mod refresh;
 mod revocations;
 mod sessions;
+mod signup;
 mod throttle;
 mod users;
 

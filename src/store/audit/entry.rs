@@ -1,4 +1,4 @@
-//! [`Entry`]: the event of one transaction, and what is said of it once that is committed.
+//! [`Entry`]: the events of one transaction, and what is said of them once that is committed.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(in crate::store) struct Entry {
     event: Option<Arc<Event>>,
     /// Whether it becomes a row.
     stored: bool,
-    written: Option<Event>,
+    written: Vec<Event>,
 }
 
 impl Entry {
@@ -26,15 +26,24 @@ impl Entry {
     ) -> Result<(), Failure> {
         let Some(event) = &self.event else { return Ok(()) };
         let event = more(Event::clone(event));
+        self.write_too(connection, event).await
+    }
+
+    /// Writes another event: of the second thing that the transaction does.
+    pub(in crate::store) async fn write_too(
+        &mut self,
+        connection: &mut Connection,
+        event: Event,
+    ) -> Result<(), Failure> {
         if self.stored {
             row::insert(connection, &[&event]).await?;
         }
-        self.written = Some(event);
+        self.written.push(event);
         Ok(())
     }
 
-    /// The event, if it was written.
-    pub(in crate::store) fn written(self) -> Option<Event> {
+    /// What was written, in this order.
+    pub(in crate::store) fn written(self) -> Vec<Event> {
         self.written
     }
 }
@@ -49,7 +58,7 @@ macro_rules! recorded {
             done.map(|answer| (answer, $entry.written()))
         });
         done.map(|(answer, written)| {
-            if let Some(event) = written {
+            for event in written {
                 $store.tell(&event);
             }
             answer
@@ -65,7 +74,7 @@ impl Store {
         Entry {
             event: self.event.clone(),
             stored: self.stores_events(),
-            written: None,
+            written: Vec::new(),
         }
     }
 

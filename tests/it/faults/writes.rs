@@ -127,8 +127,28 @@ async fn a_full_mariadb_keeps_what_it_has_and_takes_the_rest_later() {
     let word = "the database takes no writes";
     scene.told.that_requests_are_refused(&scene.process, &[word]).await;
     limit_files(server.id(), None).await;
-    // There may have been room for an account, and none for its first session.
-    scene.once_it_is_over(Refused::Unknown).await;
+    scene.once_it_is_over(Refused::Undone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_up_whose_first_session_finds_no_room_makes_no_account() {
+    let database = Database::create().await;
+    let mut scene = Scene::on("a full table", &database.url()).await;
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON sessions FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114";
+    database.run(full).await;
+    let meanwhile = Meanwhile {
+        signup: 503,
+        ..Meanwhile::DONE
+    };
+    assert_eq!(scene.kept.meanwhile(&scene.client).await, meanwhile);
+    scene.the_rest_goes_on().await;
+    scene
+        .told
+        .that_requests_are_refused(&scene.process, &["the database takes no writes: 1114"])
+        .await;
+    database.run("DROP TRIGGER full").await;
+    scene.once_it_is_over(Refused::Undone).await;
 }
 
 /// A full disk below SQLite; `told` where the log is not on it as well.

@@ -28,7 +28,7 @@ on_both!(
 );
 
 /// Everything, the oldest first.
-fn all() -> Filter {
+pub(super) fn all() -> Filter {
     Filter {
         user: None,
         kinds: Vec::new(),
@@ -42,13 +42,13 @@ fn all() -> Filter {
     }
 }
 
-async fn kinds(store: &Store) -> Vec<String> {
+pub(super) async fn kinds(store: &Store) -> Vec<String> {
     let events = store.audit_events(&all()).await.unwrap();
     events.into_iter().map(|event| event.kind).collect()
 }
 
 /// Records what comes next as this, done by a user.
-fn recording(store: &Store, kind: EventKind) -> Store {
+pub(super) fn recording(store: &Store, kind: EventKind) -> Store {
     store.recording(Event::new(kind, Actor::User, NOW))
 }
 
