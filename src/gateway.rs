@@ -15,11 +15,9 @@ mod routes;
 mod verify;
 
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
 use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -31,6 +29,7 @@ pub use owned::Owned;
 use owned::failed;
 
 use crate::config::Config;
+use crate::lasting::caught;
 use crate::limiter::{Gauge, Limiter};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, is_grpc};
@@ -237,7 +236,7 @@ impl Gateway {
             };
             let handling = snapshot.dispatch(parts, incoming, place, &mut record, &mut departure);
             // What others share is whole at any moment; what is this request's alone is used for its own line and answer.
-            let handled = AssertUnwindSafe(handling).catch_unwind().await;
+            let handled = caught(handling).await;
             handled.unwrap_or_else(|_| {
                 tracing::error!(
                     request_id = text(&caller.request_id),

@@ -1,4 +1,4 @@
-//! Work that a panic does not end.
+//! Work whose panic ends nothing else.
 
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
@@ -33,9 +33,21 @@ pub async fn lasting<W: Future<Output = ()>>(name: impl Display, work: impl Fn()
     }
 }
 
+/// Work panicked. Whether and where what it said is told is the business of the process's panic hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a panic")]
+pub struct Panicked;
+
+/// Does work once, and outlives its panic. What it shares with others must be whole at any moment.
+// Not an `async fn`, in which the work would take its room twice.
+pub fn caught<W: Future>(work: W) -> impl Future<Output = Result<W::Output, Panicked>> {
+    let caught = AssertUnwindSafe(work).catch_unwind();
+    caught.map(|done| done.map_err(|_| Panicked))
+}
+
 /// Does work once, and says whether it panicked instead of ending.
 pub async fn panics(name: impl Display, work: impl Future<Output = ()>) -> bool {
-    let panicked = AssertUnwindSafe(work).catch_unwind().await.is_err();
+    let panicked = caught(work).await.is_err();
     if panicked {
         tracing::error!(task = %name, "what goes on in the background panicked, and begins again");
     }

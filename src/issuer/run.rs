@@ -1,11 +1,9 @@
 //! When keys are fetched: from time to time, and when somebody asks for one that is not known.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -13,6 +11,7 @@ use super::jwks::{self, IssuerKeys};
 use super::source::SourceError;
 use super::{Issuer, Issuers};
 use crate::chain::Chain;
+use crate::lasting::caught;
 use crate::time::{Clock, Timestamp};
 
 /// How long a request waits for a fetch at the most.
@@ -70,9 +69,9 @@ impl Issuer {
             // In this order, so that nobody finds neither and gives up hope.
             self.fetching.store(true, Ordering::Release);
             self.rested.store(false, Ordering::Release);
-            let fetched = AssertUnwindSafe(self.fetch(clock.now())).catch_unwind().await;
-            if fetched.is_err() {
-                self.failed("a panic".to_owned());
+            let fetched = caught(self.fetch(clock.now())).await;
+            if let Err(panicked) = fetched {
+                self.failed(panicked.to_string());
             }
             let failed = !matches!(fetched, Ok(Ok(())));
             self.rounds.send_modify(|round| *round += 1);

@@ -6,19 +6,18 @@
 //! No address and no user stands in Redis, only a hash of them, and each is forgotten once it has its whole burst back.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, RedisError, cmd};
 use aws_lc_rs::digest;
-use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::table::Key;
 use crate::config;
+use crate::lasting::caught;
 use crate::redis::{client, describe};
 use crate::rules::gcra::{Quota, Verdict};
 use crate::time::monotonic;
@@ -150,8 +149,8 @@ impl Shared {
         let inner = Arc::clone(&self.0);
         runtime.spawn(async move {
             // Whatever becomes of it: while it is thought to go on, nobody else tries.
-            let connected = AssertUnwindSafe(inner.connect()).catch_unwind().await;
-            let connected = connected.unwrap_or_else(|_| Err("a panic".to_owned()));
+            let connected = caught(inner.connect()).await;
+            let connected = connected.unwrap_or_else(|panicked| Err(panicked.to_string()));
             let mut state = inner.state();
             match connected {
                 Ok((connection, script)) => {

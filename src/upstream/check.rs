@@ -1,11 +1,9 @@
 //! Active checks: each server is asked, now and then, whether it is well. One checker a server in the whole process, for as
 //! long as the server is there; a reload that changes neither the server nor how it is checked keeps its checker.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use tokio::runtime::Handle;
@@ -16,7 +14,7 @@ use super::choose::tell;
 use super::ledger::Checker;
 use super::{Pools, RequestBody, Server, Upstream, UpstreamError};
 use crate::config::{HealthChecks, ServerAddress};
-use crate::lasting::lasting;
+use crate::lasting::{caught, lasting};
 use crate::rules::headers::IdentityHeaders;
 
 impl Upstream {
@@ -46,8 +44,7 @@ async fn run(server: Weak<Server>, rule: HealthChecks, identity: Arc<IdentityHea
         sleep(by_chance(rule.interval, first, &luck)).await;
         first = false;
         let Some(server) = server.upgrade() else { return };
-        let asked = AssertUnwindSafe(timeout(rule.timeout, ask(&server, &rule, &identity)));
-        let asked = asked.catch_unwind().await;
+        let asked = caught(timeout(rule.timeout, ask(&server, &rule, &identity))).await;
         // Whoever can't be asked is not well.
         let asked = asked.unwrap_or(Ok(Err(UpstreamError::Invalid("its check panicked"))));
         let failure = match asked {

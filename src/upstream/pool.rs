@@ -1,12 +1,10 @@
 //! [`Pools`]: the connections of one worker that another exchange may use.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use http_body_util::Either;
 use tokio::sync::watch;
 
@@ -17,6 +15,7 @@ use super::lease::{Held, Lease};
 use super::slots::{Slots, Turn};
 use super::{Server, ServerId, UpstreamError};
 use crate::config::ServerAddress;
+use crate::lasting::caught;
 use crate::time::{monotonic, recent};
 
 /// How many exchanges a connection of HTTP/2 is thought to take until one has said it: no server should take fewer
@@ -251,7 +250,7 @@ impl Pool {
         let (pool, server) = (Arc::clone(self), Arc::clone(server));
         tokio::spawn(async move {
             // Whoever waits for it is told, whatever becomes of it.
-            let connection = AssertUnwindSafe(pool.connect(&server)).catch_unwind().await;
+            let connection = caught(pool.connect(&server)).await;
             let connection = connection.unwrap_or_else(|_| Err(broken("the opening of a connection panicked")));
             pool.state().opening.retain(|opening| opening.id != id);
             let outcome = connection.map(|(connection, _)| match connection {
