@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::tally::Tally;
-use crate::support::process::Process;
+use crate::support::process::{Process, processor_time};
 
 /// What is taken from `/metrics`.
 const NAMES: [&str; 8] = [
@@ -51,6 +51,52 @@ pub(super) struct Sample {
     /// Bytes of the database and its log.
     store: u64,
     answered: u64,
+}
+
+/// How busy the machine is with a run: of the gateway, and of this process: its clients and upstreams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Processor time, in seconds; of a whole run, how many processors were busy on average.
+    gateway: f64,
+    others: f64,
+}
+
+impl Load {
+    /// From now on.
+    pub(super) fn since(process: &Process) -> Self {
+        Self {
+            gateway: processor_time(process.id()).as_secs_f64(),
+            others: processor_time(std::process::id()).as_secs_f64(),
+        }
+    }
+
+    /// What came of it in so much time.
+    pub(super) fn until_now(self, process: &Process, took: Duration) -> Self {
+        let now = Self::since(process);
+        Self {
+            gateway: (now.gateway - self.gateway) / took.as_secs_f64(),
+            others: (now.others - self.others) / took.as_secs_f64(),
+        }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({"gateway": self.gateway, "clients_and_upstreams": self.others, "of": processors()})
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (gateway, others) = (self.gateway, self.others);
+        let of = processors();
+        write!(
+            f,
+            "busy of {of} processors: the gateway {gateway:.2}, its clients and upstreams {others:.2}"
+        )
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(0, usize::from)
 }
 
 impl Files {

@@ -65,7 +65,7 @@ impl Plan {
             lasts,
             // Longer than tokens live, and than what is kept of sessions that ended.
             warm_up: (lasts / 4).min(seconds(600)),
-            rate: setting("SOAK_RATE", 3000.0),
+            rate: setting("SOAK_RATE", 17_000.0),
             users: 48,
             slow: 12,
             rest: seconds(8),

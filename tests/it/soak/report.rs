@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::gauge::{HEAD, Sample};
+use super::gauge::{HEAD, Load, Sample};
 use super::plan::Plan;
 use super::rest::Rest;
 use super::tally::Tally;
@@ -21,6 +21,7 @@ pub(super) struct Report {
     pub(super) tally: Tally,
     pub(super) failures: usize,
     pub(super) samples: Vec<Sample>,
+    pub(super) load: Load,
     /// What there was before the first client came, and after the last one had gone.
     pub(super) before: Rest,
     pub(super) after: Rest,
@@ -103,6 +104,7 @@ impl Report {
             "seed": self.plan.seed,
             "took_s": self.took.as_secs_f64(),
             "rate": self.plan.rate,
+            "busy_processors": self.load.json(),
             "warm_up_s": self.plan.warm_up.as_secs_f64(),
             "answered": self.tally.total(),
             "upstream_failures": self.failures,
@@ -147,6 +149,7 @@ impl fmt::Display for Report {
             self.before,
             self.after
         )?;
+        writeln!(f, "{}", self.load)?;
         if let Some((from, to, growth)) = self.growth() {
             writeln!(
                 f,

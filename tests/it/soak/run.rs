@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::ask::Route;
 use super::echo::Echo;
-use super::gauge::{HEAD, Sample};
+use super::gauge::{HEAD, Load, Sample};
 use super::plan::Plan;
 use super::report::Report;
 use super::rest::Rest;
@@ -51,7 +51,7 @@ pub(super) async fn run(plan: Plan) -> Report {
         .collect()
         .await;
     let site = Arc::new(Site::new(address, users));
-    let began = monotonic();
+    let (began, load) = (monotonic(), Load::since(&process));
     let mut tasks = JoinSet::new();
     start(&mut tasks, &plan, &site, &mut random);
     let (reloaded, plan_of, upstreams_of, gateway) = (
@@ -66,6 +66,7 @@ pub(super) async fn run(plan: Plan) -> Report {
     tasks.spawn(async move { trouble::failures(&failing, &plan_of, &upstreams_of[1], forked).await });
 
     let samples = look(&plan, began, &process, &http, &site).await;
+    let load = load.until_now(&process, began.elapsed());
     site.finish();
     while let Some(task) = tasks.join_next().await {
         // It has said why; the report is worth having nonetheless.
@@ -79,6 +80,7 @@ pub(super) async fn run(plan: Plan) -> Report {
         took,
         failures: site.failures(),
         samples,
+        load,
         before,
         after,
         tally: Arc::into_inner(site).expect("all tasks have ended").tally,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -208,6 +209,18 @@ impl Process {
             .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         values.next().expect("Linux says it of every process").trim().to_owned()
     }
+}
+
+/// The processor time that a process has taken, to the hundredth of a second.
+pub(crate) fn processor_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
+    let (_, after_the_name) = stat.rsplit_once(')').expect("a name in parentheses");
+    let fields: Vec<&str> = after_the_name.split_whitespace().collect();
+    // proc(5): utime and stime are the 14th and the 15th, and the name is the 2nd.
+    let hundredths = fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<u64>().expect("a number"));
+    Duration::from_millis(10 * hundredths.sum::<u64>())
 }
 
 /// From now on no file of the process grows beyond so many bytes; `None`: as far as it may.
