@@ -2,6 +2,7 @@
 //! and nothing that is secret.
 
 mod actions;
+mod circumstances;
 mod operator;
 mod processes;
 mod rights;

@@ -7,11 +7,14 @@ mod failures;
 mod files;
 mod keys;
 mod migrations;
+mod passwords;
 mod refresh;
 mod revocations;
+mod roles;
 mod sessions;
 mod signup;
 mod throttle;
+mod trail;
 mod users;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Users.
 
-use doorward::id::{Email, Role, SessionId, UserId};
-use doorward::store::{PasswordChanged, Revocation, Revoked, RolesChange, RolesChanged, UserChange, WriteUserError};
+use doorward::id::{Email, Role, UserId};
+use doorward::store::{PasswordChanged, Revocation, Revoked, UserChange, WriteUserError};
 
 use super::{Db, NOW, later, new_session, new_user, on_both, only};
 
@@ -13,15 +13,7 @@ on_both!(
     a_change_touches_only_what_it_names,
     a_change_refuses_the_tokens_so_far_and_lets_sessions_live,
     a_change_to_a_taken_address_changes_nothing,
-    a_hash_is_upgraded_only_if_it_is_still_the_one_seen,
-    a_new_password_ends_the_other_sessions,
-    a_password_that_was_replaced_meanwhile_stays_replaced,
-    an_ended_session_sets_no_password,
     an_ended_session_changes_and_deletes_nobody,
-    a_session_that_was_never_stored_sets_a_password_until_it_is_revoked,
-    new_roles_refuse_the_tokens_so_far_and_let_sessions_live,
-    changes_of_roles_at_once_all_count,
-    roles_that_stay_as_they_are_refuse_no_token,
     a_disabled_user_has_no_session_and_gets_none,
     a_deleted_user_takes_sessions_along_and_leaves_revocations,
     nobody_is_changed_when_there_is_nobody,
@@ -29,7 +21,7 @@ on_both!(
     a_name_of_any_script_survives,
 );
 
-fn roles(names: &[&str]) -> Vec<Role> {
+pub(super) fn roles(names: &[&str]) -> Vec<Role> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
@@ -161,108 +153,6 @@ async fn a_change_to_a_taken_address_changes_nothing(db: &Db) {
     assert_eq!((found.email, found.name, found.updated_at), (ann.email, ann.name, NOW));
 }
 
-async fn a_hash_is_upgraded_only_if_it_is_still_the_one_seen(db: &Db) {
-    let ann = db.user("ann").await;
-    let upgrade = async |seen, new| {
-        db.store
-            .upgrade_password_hash(ann.id, seen, new, later(1))
-            .await
-            .unwrap()
-    };
-    assert!(!upgrade("HASH-OF-ANN", "other").await);
-    assert!(upgrade("hash-of-ann", "upgraded").await);
-    assert!(!upgrade("hash-of-ann", "other").await);
-    let found = db.store.user_by_id(ann.id).await.unwrap().unwrap();
-    assert_eq!(found.password_hash.expose(), "upgraded");
-}
-
-async fn a_new_password_ends_the_other_sessions(db: &Db) {
-    let ann = db.user("ann").await;
-    let (here, there) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
-    let changed = db
-        .store
-        .change_password(ann.id, Some("hash-of-ann"), "new", Some(here), later(900), later(1))
-        .await
-        .unwrap();
-    let PasswordChanged::Done(ended) = changed else {
-        panic!("{changed:?}")
-    };
-    assert_eq!(ended.len(), 1);
-    assert_eq!(
-        ended[0].target,
-        Revoked::Session {
-            id: there,
-            up_to: u32::MAX
-        }
-    );
-    assert_eq!(ended[0].expires_at, later(900));
-    let live = db.store.live_sessions(ann.id, later(2)).await.unwrap();
-    assert_eq!(live.iter().map(|session| session.id).collect::<Vec<_>>(), [here]);
-    let blocked = db.store.blocked_after(0, 10).await.unwrap();
-    assert_eq!(
-        blocked.iter().map(|blocked| blocked.revocation).collect::<Vec<_>>(),
-        ended
-    );
-    // A login that was checked against the old hash comes too late.
-    assert!(db.store.start_session(&new_session(&ann, 3)).await.unwrap().is_none());
-    assert_eq!(
-        db.store
-            .user_by_id(ann.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .password_hash
-            .expose(),
-        "new"
-    );
-}
-
-async fn hash_of(db: &Db, user: UserId) -> String {
-    let user = db.store.user_by_id(user).await.unwrap().unwrap();
-    user.password_hash.expose().clone()
-}
-
-async fn a_password_that_was_replaced_meanwhile_stays_replaced(db: &Db) {
-    let ann = db.user("ann").await;
-    let (here, there) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
-    assert!(
-        db.store
-            .upgrade_password_hash(ann.id, "hash-of-ann", "reset", NOW)
-            .await
-            .unwrap()
-    );
-    let change = async |seen| {
-        db.store
-            .change_password(ann.id, seen, "mine", Some(here), later(900), later(1))
-            .await
-            .unwrap()
-    };
-    assert_eq!(change(Some("hash-of-ann")).await, PasswordChanged::HashReplaced);
-    assert_eq!(hash_of(db, ann.id).await, "reset");
-    let live = db.store.live_sessions(ann.id, later(1)).await.unwrap();
-    assert_eq!(live.len(), 2, "{there:?} lives on");
-    assert!(db.store.blocked_after(0, 10).await.unwrap().is_empty());
-    assert!(matches!(change(Some("reset")).await, PasswordChanged::Done(_)));
-    assert!(matches!(change(None).await, PasswordChanged::Done(_)));
-}
-
-async fn an_ended_session_sets_no_password(db: &Db) {
-    let ann = db.user("ann").await;
-    let here = db.session(&ann, 1).await;
-    db.store.end_sessions(ann.id, None, later(900), NOW).await.unwrap();
-    let change = async || {
-        db.store
-            .change_password(ann.id, Some("hash-of-ann"), "mine", Some(here), later(900), later(1))
-            .await
-            .unwrap()
-    };
-    assert_eq!(change().await, PasswordChanged::SessionEnded);
-    // Its row goes before its last token has expired.
-    assert_eq!(db.store.cleanup(later(1), 10).await.unwrap().sessions, 1);
-    assert_eq!(change().await, PasswordChanged::SessionEnded);
-    assert_eq!(hash_of(db, ann.id).await, "hash-of-ann");
-}
-
 async fn an_ended_session_changes_and_deletes_nobody(db: &Db) {
     let ann = db.user("ann").await;
     let (here, there) = (db.session(&ann, 1).await, db.session(&ann, 2).await);
@@ -293,85 +183,6 @@ async fn an_ended_session_changes_and_deletes_nobody(db: &Db) {
     assert_eq!((found.email, found.updated_at), (ann.email, NOW));
     assert!(update(there).await.is_some());
     assert!(delete(there).await.is_some());
-}
-
-async fn a_session_that_was_never_stored_sets_a_password_until_it_is_revoked(db: &Db) {
-    // Another program that shares our secret may have issued its token.
-    let ann = db.user("ann").await;
-    let foreign = SessionId::generate(NOW);
-    let change = async |hash| {
-        db.store
-            .change_password(ann.id, None, hash, Some(foreign), later(900), later(1))
-            .await
-            .unwrap()
-    };
-    assert_eq!(change("first").await, PasswordChanged::Done(Vec::new()));
-    let target = Revoked::Session {
-        id: foreign,
-        up_to: u32::MAX,
-    };
-    let expires_at = later(900);
-    db.store.block(&[Revocation { target, expires_at }], NOW).await.unwrap();
-    assert_eq!(change("second").await, PasswordChanged::SessionEnded);
-    assert_eq!(hash_of(db, ann.id).await, "first");
-}
-
-async fn new_roles_refuse_the_tokens_so_far_and_let_sessions_live(db: &Db) {
-    let ann = db.user("ann").await;
-    let session = db.session(&ann, 1).await;
-    db.rotate(1, 2).await;
-    let changed = db
-        .store
-        .change_roles(ann.id, &only(&["admin"]), later(900), later(1))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(changed.roles, roles(&["admin"]));
-    let revoked = changed.revoked.unwrap();
-    assert_eq!(revoked.len(), 1);
-    assert_eq!(revoked[0].target, Revoked::Session { id: session, up_to: 2 });
-    assert_eq!(db.store.blocked_after(0, 10).await.unwrap()[0].revocation, revoked[0]);
-    let super::Refreshed::Rotated { session, user, .. } = db.rotate(2, 3).await else {
-        panic!("the session lives on")
-    };
-    assert_eq!((session.generation, user.roles), (3, roles(&["admin"])));
-}
-
-async fn changes_of_roles_at_once_all_count(db: &Db) {
-    let mut ann = new_user("ann");
-    let (old, new): (Vec<String>, Vec<String>) = (0..10).map(|n| (format!("old{n}"), format!("new{n}"))).unzip();
-    ann.roles = old.iter().map(|name| name.parse().unwrap()).collect();
-    let ann = db.store.create_user(&ann).await.unwrap();
-    let replica = db.replica().await;
-    let mut tasks = tokio::task::JoinSet::new();
-    for (n, (old, new)) in old.iter().zip(&new).enumerate() {
-        let store = if n % 2 == 0 { db.store.clone() } else { replica.clone() };
-        let change = RolesChange {
-            clear: false,
-            remove: roles(&[old]),
-            add: roles(&[new]),
-        };
-        tasks.spawn(async move { store.change_roles(ann.id, &change, later(900), NOW).await.unwrap() });
-    }
-    tasks.join_all().await;
-    let names: Vec<&str> = new.iter().map(String::as_str).collect();
-    assert_eq!(db.store.user_by_id(ann.id).await.unwrap().unwrap().roles, roles(&names));
-}
-
-async fn roles_that_stay_as_they_are_refuse_no_token(db: &Db) {
-    let ann = db.user("ann").await;
-    db.session(&ann, 1).await;
-    let change = RolesChange {
-        remove: roles(&["admin"]),
-        ..RolesChange::default()
-    };
-    let changed = db.store.change_roles(ann.id, &change, later(900), later(1)).await;
-    let unchanged = RolesChanged {
-        roles: Vec::new(),
-        revoked: None,
-    };
-    assert_eq!(changed.unwrap().unwrap(), unchanged);
-    assert!(db.store.blocked_after(0, 10).await.unwrap().is_empty());
 }
 
 async fn a_disabled_user_has_no_session_and_gets_none(db: &Db) {
