@@ -61,14 +61,31 @@ impl Quota {
         Duration::from_nanos(self.interval.saturating_mul(self.burst as u64))
     }
 
+    /// The same quota where so many times as many come in the same time, and at once. At least one.
+    #[must_use]
+    pub fn times(self, more: u32) -> Self {
+        Self {
+            interval: (self.interval / u64::from(more.max(1))).max(1),
+            burst: self.burst.saturating_mul(more.max(1)),
+        }
+    }
+
     /// What becomes of a request at `now`, from a client for which `arrival` was remembered; zero where nothing was.
     #[must_use]
     pub fn judge(self, arrival: u64, now: u64) -> Verdict {
+        self.judge_among(arrival, now, Duration::ZERO)
+    }
+
+    /// The same where others remember by clocks of their own, which are ahead of this one by no more than `skew`: what they
+    /// have taken is a debt. Otherwise each of two who take turns would give back what the other one took.
+    #[must_use]
+    pub fn judge_among(self, arrival: u64, now: u64, skew: Duration) -> Verdict {
         // How far ahead of `now` the client may be once this request is taken.
         let room = self.interval.saturating_mul(u64::from(self.burst));
         // This quota remembers nothing that lies further ahead: it was another one, or the clock was. That is no debt.
         let latest = now.saturating_add(room);
-        let arrival = if arrival > latest {
+        let skew = u64::try_from(skew.as_nanos()).unwrap_or(u64::MAX);
+        let arrival = if arrival > latest.saturating_add(skew) {
             latest - self.interval
         } else {
             arrival
@@ -95,6 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     const SECOND: u64 = 1_000_000_000;
+    const SKEW: u64 = 60 * SECOND;
 
     fn passes(quota: Quota, arrival: &mut u64, now: u64) -> bool {
         match quota.judge(*arrival, now) {
@@ -171,6 +189,35 @@ mod tests {
             for (first, from) in passed.iter().enumerate() {
                 for (last, to) in passed.iter().enumerate().skip(first) {
                     let added = (to - from) / quota.interval;
+                    let most = u64::from(burst) + added;
+                    prop_assert!((last - first + 1) as u64 <= most, "{} in {} ns", last - first + 1, to - from);
+                }
+            }
+        }
+
+        #[test]
+        fn clocks_that_differ_let_no_more_pass_than_one_would(
+            count in 1..50_u32,
+            millis in 1..5000_u64,
+            burst in 1..20_u32,
+            skew in 0..SKEW,
+            steps in proptest::collection::vec((0..200_000_000_u64, any::<bool>()), 1..200),
+        ) {
+            let quota = Quota::new(count, Duration::from_millis(millis), burst).unwrap();
+            let (mut arrival, mut now, mut passed) = (0, SECOND, Vec::new());
+            for (step, ahead) in steps {
+                now += step;
+                let clock = if ahead { now + skew } else { now };
+                if let Verdict::Passes { arrival: next, .. } = quota.judge_among(arrival, clock, Duration::from_nanos(SKEW)) {
+                    prop_assert!(next > arrival, "what was taken is given back");
+                    arrival = next;
+                    passed.push(now);
+                }
+            }
+            // The one that is ahead adds its advance, once.
+            for (first, from) in passed.iter().enumerate() {
+                for (last, to) in passed.iter().enumerate().skip(first) {
+                    let added = (to - from + skew) / quota.interval;
                     let most = u64::from(burst) + added;
                     prop_assert!((last - first + 1) as u64 <= most, "{} in {} ns", last - first + 1, to - from);
                 }

@@ -25,6 +25,10 @@ pub struct Delays {
     pub forget: Duration,
 }
 
+/// By how much the clocks of gateways that count together may differ. Also what lies between the moment that an attempt is
+/// judged for and that at which it gets hold of its rows: it waits for connections and for others.
+pub const SKEW: Duration = Duration::from_mins(1);
+
 /// How what is counted is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -83,7 +87,7 @@ impl Rule {
     pub fn take(self, count: Count, now: Timestamp) -> Result<Count, Duration> {
         match self {
             Self::Delays(delays) => delays.take(count, now),
-            Self::Quota(quota) => match quota.judge(unsigned(count.moment), unsigned(nanos(now))) {
+            Self::Quota(quota) => match quota.judge_among(unsigned(count.moment), unsigned(nanos(now)), SKEW) {
                 Verdict::Passes { arrival, .. } => Ok(Count {
                     strikes: 0,
                     moment: i64::try_from(arrival).unwrap_or(i64::MAX),

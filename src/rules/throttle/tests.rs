@@ -26,6 +26,25 @@ fn delays_double_up_to_the_longest() {
 }
 
 #[test]
+fn gateways_whose_clocks_differ_do_not_forget_what_the_others_counted() {
+    let rule = Rule::Quota(Quota::new(100, Duration::from_hours(1), 10).unwrap());
+    for skew in [1, 7, 40, 60] {
+        let (mut count, mut passed) = (Count::default(), 0);
+        // In turns, as fast as they can: at one gateway, and at one whose clock is ahead.
+        for now in [at(skew), NOW].into_iter().cycle().take(2000) {
+            if let Ok(next) = rule.take(count, now) {
+                (count, passed) = (next, passed + 1);
+            }
+        }
+        // Ten at once, and what the rate adds in the time between the clocks.
+        assert!((10..=10 + skew / 36 + 1).contains(&passed), "{skew} s: {passed}");
+    }
+    // A clock that was wrong by more is no debt.
+    let far = rule.take(Count::default(), at(86_400)).unwrap();
+    assert!(rule.take(far, NOW).is_ok());
+}
+
+#[test]
 fn five_are_free_and_then_each_waits() {
     let rule = Rule::Delays(USUAL);
     let mut count = Count::default();
