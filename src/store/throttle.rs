@@ -16,6 +16,7 @@ use super::error::Failure;
 use super::sql::{Row, Sql, Value, delete_some, locking, values};
 use super::work::run;
 use super::{Store, StoreError};
+use crate::id::Email;
 use crate::rules::throttle::{Count, Delays, Kind, Rule};
 use crate::time::Timestamp;
 
@@ -280,7 +281,7 @@ async fn look_and_lock(connection: &mut Connection, attempt: &Attempt, now: Time
 }
 
 /// Reads what counts, by `find`. Rows are asked for one by one and in the order of their ids, so that each locks itself and
-/// nothing else, and no two attempts wait for each other.
+/// nothing else, and no two attempts wait for each other: which of them share is looked up before.
 async fn look(connection: &mut Connection, attempt: &Attempt, now: Timestamp, find: Sql) -> Result<Look, Failure> {
     let mut known = false;
     let mut counters = attempt.counters.clone();
@@ -291,15 +292,17 @@ async fn look(connection: &mut Connection, attempt: &Attempt, now: Timestamp, fi
         known = true;
         counters = Taken::known(id, delays).counters;
     }
+    if attempt.crowded {
+        for counter in &mut counters {
+            if read(connection, FIND.into(), counter.id).await?.is_none() {
+                counter.id = counter.id.shared(counter.kind);
+            }
+        }
+    }
     counters.sort_unstable_by_key(|counter| counter.id);
     let mut there = Vec::new();
-    for counter in &mut counters {
-        let mut found = read(connection, find, counter.id).await?;
-        if found.is_none() && attempt.crowded {
-            counter.id = counter.id.shared(counter.kind);
-            found = read(connection, find, counter.id).await?;
-        }
-        there.push(found);
+    for counter in &counters {
+        there.push(read(connection, find, counter.id).await?);
     }
     let mut counts = Vec::new();
     let mut longest: Option<Throttled> = None;
@@ -368,6 +371,16 @@ async fn give_back(connection: &mut Connection, taken: &Taken, now: Timestamp) -
             write(connection, counter, Some(there), left.unwrap_or_default()).await?;
         }
     }
+    Ok(())
+}
+
+/// Forgets from where the account at this address is known to be used: another one has it from now on, or none.
+pub(super) async fn forget_known(connection: &mut Connection, email: &Email) -> Result<(), Failure> {
+    const FORGET: &str = "DELETE FROM throttles WHERE id >= ? AND id <= ? AND known_until IS NOT NULL";
+    let (first, last) = CounterId::range(AccountDigest::of(Some(email)));
+    connection
+        .execute(FORGET, values![first.as_slice(), last.as_slice()])
+        .await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use super::revocation::sessions_of;
 use super::roles::{read_roles, sorted, write_roles};
 use super::session::is_over;
 use super::sql::{Row, Sql, locking, values};
+use super::throttle::forget_known;
 use super::work::run;
 use super::{Revocation, Store, StoreError, WriteUserError};
 use crate::id::{Email, Role, SessionId, UserId, UserName};
@@ -138,6 +139,7 @@ impl NewUser {
         let roles = write_roles(&self.roles);
         let row = values![&self.id, email, name, hash, roles.as_str(), self.now, self.now];
         connection.execute(INSERT, row).await?;
+        forget_known(connection, &self.email).await?;
         let made = |event: Event| match self.roles.as_slice() {
             [] => event.about(self.id),
             roles => event.about(self.id).with(Detail::Roles(roles.to_vec())),
@@ -222,9 +224,14 @@ impl Store {
             (user.name, user.updated_at) = (name, now);
             let row = values![user.email.as_str(), user.name.as_str(), now, &id];
             connection.execute(UPDATE, row).await?;
+            let moved = fields.contains(&"email").then_some(former);
+            if let Some(former) = &moved {
+                forget_known(connection, former).await?;
+                forget_known(connection, &user.email).await?;
+            }
             let sessions = sessions_of(id, None, revoke_until, now);
             let revoked = sessions.revoke_so_far(connection, &self.journal).await?;
-            let moved = fields.contains(&"email").then_some(Detail::FormerEmail(former));
+            let moved = moved.map(Detail::FormerEmail);
             let told = |event: Event| {
                 let event = event.about(id).with(Detail::Fields(fields));
                 moved.into_iter().fold(event, Event::with)
@@ -329,7 +336,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         let done = recorded!(self, |connection, entry| {
-            if User::lock(connection, id).await?.is_none() || is_over(connection, &self.journal, by).await? {
+            let Some(user) = User::lock(connection, id).await? else {
+                return Ok(None);
+            };
+            if is_over(connection, &self.journal, by).await? {
                 return Ok(None);
             }
             let revocations = sessions_of(id, None, revoke_until, now)
@@ -339,6 +349,7 @@ impl Store {
             connection
                 .execute("DELETE FROM users WHERE id = ?", values![&id])
                 .await?;
+            forget_known(connection, &user.email).await?;
             entry.write(connection, ending(id, &revocations)).await?;
             Ok(Some(revocations))
         });

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Scene, enter, guess, guesses, on_both};
+use super::{Scene, enter, guess, guesses, log_in, on_both};
 use crate::support::Backend;
+use crate::support::account::PASSWORD;
 
 on_both!(
     whoever_logged_in_from_an_address_gets_in_from_there_while_others_guess,
     the_owner_gets_in_from_anywhere_within_the_longest_wait,
     an_account_that_is_guessed_at_from_everywhere_is_open_to_known_addresses_alone,
+    who_had_an_e_mail_address_before_is_not_known_to_the_account_that_has_it_now,
     the_operator_sees_who_has_to_wait_and_lifts_it,
 );
 
@@ -130,5 +132,44 @@ async fn the_operator_sees_who_has_to_wait_and_lifts_it(backend: Backend) {
         "users unlock --address nowhere",
     ] {
         assert!(!gateway.command(wrong).await.0, "{wrong}");
+    }
+}
+
+async fn who_had_an_e_mail_address_before_is_not_known_to_the_account_that_has_it_now(backend: Backend) {
+    let scene = Scene::start(backend, "per_account = \"2/h\"").await;
+    let gateway = &scene.gateway;
+    let (user, bot) = (gateway.url("/auth/user"), "10.0.0.1");
+    // Logs in to whoever has this address for now, from where it is to be known.
+    let known_as = async |email| {
+        let told = log_in(gateway, email, PASSWORD, bot).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        told.body["access_token"].as_str().unwrap().to_owned()
+    };
+    let renames = async |token: &str, email| {
+        let change = gateway
+            .http
+            .patch(&user)
+            .bearer_auth(token)
+            .json(&json!({"email": email}));
+        assert_eq!(change.send().await.unwrap().status(), 200);
+    };
+    let mallory = scene.account("mallory").await;
+    renames(&mallory.token, "ann@example.com").await;
+    renames(&known_as("ann@example.com").await, "mallory@example.com").await;
+    scene.account("bob").await;
+    let removal = gateway
+        .http
+        .delete(&user)
+        .bearer_auth(known_as("bob@example.com").await);
+    assert_eq!(removal.send().await.unwrap().status(), 204);
+
+    for name in ["ann", "bob"] {
+        let owner = scene.account(name).await;
+        for network in 1..=2 {
+            let elsewhere = format!("10.{network}.0.1");
+            assert_eq!(guess(gateway, &owner.email, &elsewhere).await.status, 401);
+        }
+        assert_eq!(guess(gateway, &owner.email, bot).await.status, 429, "{name}");
+        assert_eq!(enter(gateway, &owner, "127.0.0.1").await, 200, "from where it was made");
     }
 }
