@@ -1,7 +1,7 @@
 //! [`Table`]: what is remembered of clients, in bounded memory, so that whoever comes under many names gains nothing by it.
 //!
 //! An entry is 24 bytes, whatever the client is called: clients are known by a keyed hash of 128 bits, which nobody outside can
-//! aim at. One that has its whole burst back says nothing and is removed when room is needed. Nobody else is: a newcomer who
+//! aim at. One that has its whole burst back says nothing and is removed when more room is needed. Nobody else is: a newcomer who
 //! finds no room is counted together with all others of its part of the table who found none, so a flood of new clients slows
 //! down newcomers, and lets nobody off.
 
@@ -110,7 +110,8 @@ impl Table {
         if let Some(arrival) = shard.arrivals.get_mut(&id) {
             return count(arrival, quota, now);
         }
-        if shard.arrivals.len() >= most {
+        // Not only once there is no room: who says nothing is no reason to take more memory either.
+        if shard.arrivals.len() >= most.min(shard.arrivals.capacity()) {
             shard.sweep(now);
         }
         let id = if shard.arrivals.len() < most {
@@ -200,6 +201,21 @@ mod tests {
         let newcomers = (10_000..10_050).filter(|client| passes(&table, *client, later)).count();
         assert_eq!(newcomers, 50);
         assert!(entries(&table) <= 640 + SHARDS);
+    }
+
+    #[test]
+    fn who_has_the_burst_back_takes_no_memory_while_there_is_room_either() {
+        let table = Table::new(64_000);
+        for client in 0..200_000 {
+            // A thousand a second, each of whom says nothing any more a second later.
+            assert!(passes(&table, client, SECOND + u64::from(client) * SECOND / 1000));
+        }
+        let room: usize = table
+            .shards
+            .iter()
+            .map(|shard| shard.lock().unwrap().arrivals.capacity())
+            .sum();
+        assert!(room <= 64 * SHARDS, "{room}");
     }
 
     #[test]
