@@ -71,6 +71,7 @@ pub(super) async fn login(
 ) -> Result<Json<TokensBody>, Failure> {
     let credentials = Credentials::read(fields)?;
     run_to_end(async move {
+        let _place = state.throttle.enter(&state, &client)?;
         let guess = Guess::begin(&state, credentials.email.as_ref(), &client).await?;
         let answer = log_in(&state, credentials, &client).await;
         guess.end(&state, Outcome::of(&answer)).await;

@@ -27,12 +27,13 @@ pub(super) struct PasswordChange {
 }
 
 impl PasswordChange {
-    async fn read(mut fields: Fields, state: &AuthState, caller: &Caller) -> Result<Self, Failure> {
+    async fn read(mut fields: Fields, state: &AuthState, client: &Client, caller: &Caller) -> Result<Self, Failure> {
         let current = fields.text("current_password");
         let new = fields.required("new_password", body::new_password);
         if let Some(new) = &new {
-            let (email, name) = (caller.user.email.clone(), caller.user.name.clone());
-            if let Err(weakness) = state.hasher.judge(new.clone(), Some(email), Some(name)).await? {
+            let (email, name) = (Some(caller.user.email.clone()), Some(caller.user.name.clone()));
+            let judged = state.throttle.judge(state, client, new.clone(), email, name);
+            if let Err(weakness) = judged.await? {
                 fields.refuse("new_password", weakness);
             }
         }
@@ -65,7 +66,9 @@ pub(super) async fn change(
     client: Client,
     Submission { caller, fields }: Submission,
 ) -> Result<StatusCode, Failure> {
-    let change = PasswordChange::read(fields, &state, &caller).await?;
+    // Until the last hash is made.
+    let _place = state.throttle.enter(&state, &client)?;
+    let change = PasswordChange::read(fields, &state, &client, &caller).await?;
     let stored = caller.user.password_hash.expose();
     let guess = Guess::begin(&state, Some(&caller.user.email), &client).await?;
     let verdict = state.hasher.verify(change.current_password, Some(stored)).await;

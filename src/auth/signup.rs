@@ -18,7 +18,7 @@ use crate::id::{Email, UserId, UserName};
 use crate::password::Password;
 use crate::problem::Code;
 use crate::store::NewUser;
-use crate::store::audit::EventKind;
+use crate::store::audit::{Event, EventKind};
 
 /// An account to be. Other members are ignored.
 #[derive(ToSchema)]
@@ -37,12 +37,13 @@ pub(super) struct NewAccount {
 }
 
 impl NewAccount {
-    async fn read(mut fields: Fields, state: &AuthState) -> Result<Self, Failure> {
+    async fn read(mut fields: Fields, state: &AuthState, client: &Client) -> Result<Self, Failure> {
         let email = fields.required("email", body::email);
         let password = fields.required("password", body::new_password);
         let name = fields.required("name", body::name);
         if let Some(password) = &password {
-            let judged = state.hasher.judge(password.clone(), email.clone(), name.clone());
+            let (password, email, name) = (password.clone(), email.clone(), name.clone());
+            let judged = state.throttle.judge(state, client, password, email, name);
             if let Err(weakness) = judged.await? {
                 fields.refuse("password", weakness);
             }
@@ -77,7 +78,11 @@ pub(super) async fn signup(
         Signup::Open => {}
         Signup::Closed => return Err(Failure::new(Code::SignupClosed, "ask the operator for an account")),
     }
-    let account = NewAccount::read(fields?, &state).await?;
+    let fields = fields?;
+    let _place = state.throttle.enter(&state, &client)?;
+    let account = NewAccount::read(fields, &state, &client).await;
+    client.note_throttled(&state, EventKind::SignupThrottled, &account);
+    let account = account?;
     let sign_up = SignUp::begin(&state, &account.email, &client).await?;
     let answer = make(state.clone(), account, client).await;
     sign_up.end(&state, Outcome::of(&answer)).await;
@@ -99,10 +104,14 @@ async fn make(state: AuthState, account: NewAccount, client: Client) -> Result<J
     run_to_end(async move {
         let made = user.made();
         let session = Beginning::of(&state, &made, &client).await?;
-        // The tokens come first: once the account is there, nothing can fail any more.
+        // The tokens come first: whatever they fail for leaves no account behind.
         let tokens = session.tokens(&state, &made)?;
-        let begins = client.event(&state, EventKind::Login);
-        let store = state.store.recording(client.event(&state, EventKind::Signup));
+        let signed_up = client.event(&state, EventKind::Signup);
+        let begins = Event {
+            kind: EventKind::Login,
+            ..signed_up.clone()
+        };
+        let store = state.store.recording(signed_up);
         store.sign_up(&user, &session.new, &begins).await?;
         Ok(Json(tokens))
     })

@@ -4,6 +4,7 @@
 //! for how long, at once, in the same way whether the account exists and whether the password is right: without bcrypt.
 
 mod guess;
+mod judging;
 mod signup;
 mod tokens;
 
@@ -14,8 +15,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::AuthState;
+use super::caller::Client;
 use super::error::Failure;
-use crate::limiter::{Place, Tally, network};
+use crate::limiter::{Counts, Place, Tally, network};
 use crate::metrics::ThrottledMetrics;
 use crate::problem::{Code, Problem};
 use crate::store::{Attempt, CounterId, StoreError, Taken};
@@ -31,6 +33,8 @@ pub struct Throttle(Arc<Memory>);
 struct Memory {
     /// The hashes that run or wait, by address.
     hashing: Tally,
+    /// The passwords that were judged, by address.
+    judged: Counts,
     /// How many rows the table of attempts had when it was last looked at, but for those of known addresses.
     rows: AtomicU64,
     /// Whether that was found to be too many.
@@ -44,6 +48,7 @@ impl Default for Memory {
         Self {
             // The configuration says how many, each time.
             hashing: Tally::new(1),
+            judged: Counts::new("judged", tokens::CAPACITY),
             rows: AtomicU64::new(0),
             crowded: AtomicBool::new(false),
             tokens: Tokens::default(),
@@ -90,10 +95,11 @@ impl Throttle {
         crowded
     }
 
-    /// A place among those whose passwords are hashed, of which one address may hold a part. It is free when dropped.
-    fn enter(&self, state: &AuthState, from: IpAddr) -> Result<Place, Failure> {
+    /// A place among those whose passwords are judged and hashed, of which one address may hold a part. It is to be held for as
+    /// long as anything is done with a password, and free when dropped.
+    pub(super) fn enter(&self, state: &AuthState, client: &Client) -> Result<Place, Failure> {
         let tally = self.0.hashing.resized(state.config.passwords.queue_per_address);
-        match tally.enter(&network(from)) {
+        match tally.enter(&network(address(client.ip))) {
             Some(place) if state.hasher.has_room() => Ok(place),
             Some(_) | None => {
                 self.count("queue");

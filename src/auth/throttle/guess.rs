@@ -8,7 +8,6 @@ use crate::auth::caller::Client;
 use crate::auth::error::Failure;
 use crate::config;
 use crate::id::Email;
-use crate::limiter::Place;
 use crate::password::Verdict;
 use crate::problem::Code;
 use crate::rules::gcra::Quota;
@@ -16,13 +15,12 @@ use crate::rules::throttle::{Kind, Rule};
 use crate::store::audit::EventKind;
 use crate::store::{AccountDigest, Attempt, Counter, CounterId, Taken};
 
-/// A password that may be tried: it has been counted as a failure, and has a place among those that are hashed.
+/// A password that may be tried: it has been counted as a failure.
 #[derive(Debug)]
 pub(in crate::auth) struct Guess {
     taken: Taken,
     /// The account at this address, where that is to be remembered.
     here: Option<CounterId>,
-    _place: Place,
 }
 
 /// What became of a guess.
@@ -57,21 +55,20 @@ impl From<Verdict> for Outcome {
 }
 
 impl Guess {
-    /// Counts a guess at an account, whether or not it exists, or refuses it. `None`: what was typed is the address of none.
+    /// Counts a guess at an account, whether or not it exists, or refuses it. `None`: what was typed is the address of none. Who
+    /// asks has a place (`Throttle::enter`).
     pub(in crate::auth) async fn begin(
         state: &AuthState,
         email: Option<&Email>,
         client: &Client,
     ) -> Result<Self, Failure> {
         let from = address(client.ip);
-        let place = state.throttle.enter(state, from)?;
         let attempt = attempt(&state.config.throttle, email, from, state.throttle.is_crowded(state));
         let taken = state.throttle.take(state, &attempt, from).await;
         client.note_throttled(state, EventKind::LoginThrottled, &taken);
         Ok(Self {
             taken: taken?,
             here: attempt.known.map(|(id, _)| id),
-            _place: place,
         })
     }
 

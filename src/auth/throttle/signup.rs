@@ -6,25 +6,22 @@ use crate::auth::AuthState;
 use crate::auth::caller::Client;
 use crate::auth::error::Failure;
 use crate::id::Email;
-use crate::limiter::Place;
 use crate::rules::throttle::Kind;
 use crate::store::audit::EventKind;
 use crate::store::{Attempt, CounterId, Taken};
 
-/// A sign-up that may be tried: it has been counted, and has a place among those whose passwords are hashed.
+/// A sign-up that may be tried: it has been counted.
 #[derive(Debug)]
 pub(in crate::auth) struct SignUp {
     taken: Taken,
     here: Option<CounterId>,
-    _place: Place,
 }
 
 impl SignUp {
-    /// Counts a sign-up, or refuses it.
+    /// Counts a sign-up, or refuses it. Who asks has a place (`Throttle::enter`).
     pub(in crate::auth) async fn begin(state: &AuthState, email: &Email, client: &Client) -> Result<Self, Failure> {
         let from = address(client.ip);
         let config = &state.config.throttle;
-        let place = state.throttle.enter(state, from)?;
         let counters = [
             quota(
                 Kind::SignupAddress,
@@ -47,7 +44,6 @@ impl SignUp {
         Ok(Self {
             taken: taken?,
             here: account_here(config, Some(email), from),
-            _place: place,
         })
     }
 

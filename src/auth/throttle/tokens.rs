@@ -14,7 +14,7 @@ use crate::limiter::{Counts, network};
 use crate::time::monotonic;
 
 /// How many are remembered of each kind, about.
-const CAPACITY: usize = 50_000;
+pub(super) const CAPACITY: usize = 50_000;
 
 /// How many refresh tokens are remembered that were no good, or that came too early.
 const REMEMBERED: u64 = 20_000;

@@ -68,7 +68,7 @@ pub(super) static KEYS: &[Key] = &[
         "throttle.signups_per_address",
         RATE,
         Value("\"50/h\""),
-        "How many sign-ups from one address (of IPv6, a network of /64).",
+        "How many sign-ups from one address (of IPv6, a network of /64). Ten times as many passwords are judged.",
     ),
     key(
         "throttle.signups_per_network",

@@ -29,12 +29,15 @@ impl Entry {
         self.write_too(connection, event).await
     }
 
-    /// Writes another event: of the second thing that the transaction does.
+    /// Writes another event, of the second thing that the transaction does; nothing, where none is wanted.
     pub(in crate::store) async fn write_too(
         &mut self,
         connection: &mut Connection,
         event: Event,
     ) -> Result<(), Failure> {
+        if self.event.is_none() {
+            return Ok(());
+        }
         if self.stored {
             row::insert(connection, &[&event]).await?;
         }

@@ -20,6 +20,11 @@ async fn sign_up(gateway: &TestGateway, name: &str, from: &str) -> Told {
     send(gateway, "/auth/signup", from, None, &body).await
 }
 
+async fn weak_sign_up(gateway: &TestGateway, from: &str) -> Told {
+    let body = json!({"email": "g@example.com", "password": "password", "name": "G"});
+    send(gateway, "/auth/signup", from, None, &body).await
+}
+
 async fn sign_ups_from_one_address_and_one_network_are_limited(backend: Backend) {
     let limits = "signups_per_address = \"3/h\"\nsignups_per_network = \"5/h\"";
     let mut scene = Scene::start(backend, limits).await;
@@ -44,10 +49,8 @@ async fn sign_ups_from_one_address_and_one_network_are_limited(backend: Backend)
     let gateway = &scene.gateway;
     assert_eq!(sign_up(gateway, "f", "192.0.2.1").await.status, 429);
     // What is not acceptable makes no account, and costs none.
-    let weak = json!({"email": "g@example.com", "password": "password", "name": "G"});
     for _ in 0..6 {
-        let told = send(gateway, "/auth/signup", "203.0.113.1", None, &weak).await;
-        assert_eq!(told.status, 422);
+        assert_eq!(weak_sign_up(gateway, "203.0.113.1").await.status, 422);
     }
     assert_eq!(sign_up(gateway, "g", "203.0.113.1").await.status, 201);
 }
@@ -216,4 +219,49 @@ async fn one_address_holds_a_part_of_the_queue_alone() {
     let turned_away = statuses.iter().filter(|told| told.status == 503).count();
     assert!((1..=4).contains(&turned_away), "{statuses:?}");
     assert_eq!(other, 401);
+}
+
+#[tokio::test]
+async fn an_address_that_holds_its_part_of_the_queue_has_no_passwords_judged_either() {
+    let passwords = "[passwords]\nbcrypt_cost = 13\nconcurrency = 1\nqueue = 7\nqueue_per_address = 2";
+    let server = format!("trusted_proxies = [\"127.0.0.1\"]\n{passwords}");
+    let scene = Scene::start_with(Backend::Sqlite, "per_account = \"off\"\nmax_delay = \"0s\"", &server).await;
+    let gateway = &scene.gateway;
+    let one = "192.0.2.1";
+    eventually(DEADLINE, "a weak sign-up is turned away", || async {
+        let logins = join_all((0..2).map(|_| log_in(gateway, "nobody@example.com", "x", one)));
+        let (_, weak, other) = tokio::join!(
+            logins,
+            weak_sign_up(gateway, one),
+            weak_sign_up(gateway, "198.51.100.1")
+        );
+        assert_eq!(other.status, 422, "{other:?}");
+        assert!(matches!(weak.status, 422 | 503), "{weak:?}");
+        when(weak.body["code"] == "busy")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn from_one_address_ten_passwords_are_judged_for_each_account_that_may_be_made() {
+    let scene = Scene::start(Backend::Sqlite, "signups_per_address = \"1/h\"").await;
+    let gateway = &scene.gateway;
+    for _ in 0..10 {
+        assert_eq!(weak_sign_up(gateway, "192.0.2.1").await.status, 422);
+    }
+    let told = weak_sign_up(gateway, "192.0.2.1").await;
+    assert_eq!((told.status, &told.body["code"]), (429, &json!("too_many_attempts")));
+    assert!((300..=360).contains(&told.wait.unwrap()), "{told:?}");
+    assert_eq!(sign_up(gateway, "ann", "192.0.2.1").await.status, 429);
+    // Whoever has an account waits there as well: the new password is judged as theirs are.
+    let ann = scene.account("ann").await;
+    let change = json!({"current_password": PASSWORD, "new_password": "password"});
+    let change = async |from| send(gateway, "/auth/user/password", from, Some(&ann.token), &change).await;
+    assert_eq!(change("192.0.2.1").await.status, 429);
+    assert_eq!(change("192.0.2.2").await.status, 422);
+    assert_eq!(sign_up(gateway, "bob", "192.0.2.2").await.status, 201);
+    assert_eq!(
+        gateway.metric("doorward_throttled_total{kind=\"judged\"}").await,
+        Some(3.0)
+    );
 }
