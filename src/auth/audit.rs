@@ -1,10 +1,10 @@
 //! What the audit trail is told of requests to the endpoints: when they came, from where, and under which id.
 
 use super::AuthState;
-use super::caller::Client;
+use super::caller::{Caller, Client};
 use super::error::Failure;
-use crate::problem::Code;
-use crate::store::audit::{Actor, Event, EventKind};
+use super::throttle::Report;
+use crate::store::audit::{Actor, Detail, Event, EventKind};
 
 impl Client {
     /// Something that a user does by this request.
@@ -24,10 +24,39 @@ impl Client {
         }
     }
 
-    /// Records that something of this kind was not looked at, if that is what `answer` says.
+    /// Records that something of this kind was not looked at, if that is what `answer` says: once a minute for each place.
     pub(super) fn note_throttled<T>(&self, state: &AuthState, kind: EventKind, answer: &Result<T, Failure>) {
-        if matches!(answer, Err(failure) if failure.code() == Code::TooManyAttempts) {
-            state.store.note(self.event_by(state, kind, Actor::Anonymous));
-        }
+        note_waiting(state, answer, || self.event_by(state, kind, Actor::Anonymous));
+    }
+
+    /// The same of something that a user did who has shown who they are.
+    pub(super) fn note_throttled_of<T>(
+        &self,
+        caller: &Caller,
+        state: &AuthState,
+        kind: EventKind,
+        answer: &Result<T, Failure>,
+    ) {
+        note_waiting(state, answer, || {
+            let event = self.event(state, kind);
+            event.about(caller.user.id).of(caller.token.session)
+        });
+    }
+}
+
+fn note_waiting<T>(state: &AuthState, answer: &Result<T, Failure>, event: impl FnOnce() -> Event) {
+    let Some(by) = answer.as_ref().err().and_then(Failure::waits_for) else {
+        return;
+    };
+    let event = event();
+    if let Some(Report { attempts, shared }) = state.throttle.report(&event, by) {
+        // What many share says of none of them where it came from.
+        let event = if shared {
+            Event::new(event.kind, Actor::Anonymous, event.at)
+        } else {
+            event
+        };
+        let event = event.with(Detail::By(by)).with(Detail::Attempts(attempts));
+        state.store.note(event);
     }
 }

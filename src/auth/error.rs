@@ -23,12 +23,16 @@ pub(super) const SOON: Duration = Duration::from_secs(2);
 
 /// An endpoint's answer when it does not do what it was asked.
 #[derive(Debug, PartialEq)]
-pub(super) struct Failure(Problem);
+pub(super) struct Failure {
+    problem: Box<Problem>,
+    /// By what the attempt was counted that has to wait, if that is what it is.
+    waits_for: Option<&'static str>,
+}
 
 impl Failure {
     /// A failure with this code and, for a person, this detail.
     pub(super) fn new(code: Code, detail: &'static str) -> Self {
-        Self(Problem::new(code, detail))
+        Problem::new(code, detail).into()
     }
 
     /// Unknown user, wrong password, disabled user: one answer, so that nobody learns which.
@@ -51,12 +55,28 @@ impl Failure {
 
     /// What went wrong.
     pub(super) fn code(&self) -> Code {
-        self.0.code()
+        self.problem.code()
+    }
+
+    /// The same, of an attempt that has to wait for what it is counted by.
+    pub(super) fn counted_by(self, kind: &'static str) -> Self {
+        Self {
+            waits_for: Some(kind),
+            ..self
+        }
+    }
+
+    /// By what the attempt was counted that has to wait, if that is what it is.
+    pub(super) fn waits_for(&self) -> Option<&'static str> {
+        self.waits_for
     }
 
     /// The same, so that a client understands it that knows OAuth alone: with the `error` of RFC 6749, section 5.2.
     pub(super) fn in_oauth(self) -> Self {
-        Self(self.0.in_oauth())
+        Self {
+            problem: Box::new(self.problem.in_oauth()),
+            ..self
+        }
     }
 
     /// Something that does not happen did.
@@ -73,14 +93,16 @@ impl Failure {
 
     fn store_unavailable(error: &StoreError) -> Self {
         tracing::error!(error = %Chain(error), "the store is not available");
-        Self(Problem::new(Code::StoreUnavailable, "try again soon").retry_after(SOON))
+        Problem::new(Code::StoreUnavailable, "try again soon")
+            .retry_after(SOON)
+            .into()
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let code = self.0.code();
-        let mut response = self.0.render().map(Body::from);
+        let code = self.problem.code();
+        let mut response = self.problem.render().map(Body::from);
         // For the one who counts and logs.
         response.extensions_mut().insert(code);
         response
@@ -89,7 +111,10 @@ impl IntoResponse for Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self(problem)
+        Self {
+            problem: Box::new(problem),
+            waits_for: None,
+        }
     }
 }
 
@@ -123,7 +148,9 @@ impl From<HashError> for Failure {
         match error {
             HashError::Busy { retry_after } => {
                 tracing::warn!("the queue for password hashing is full");
-                Self(Problem::new(Code::Busy, "too many logins at once").retry_after(retry_after))
+                Problem::new(Code::Busy, "too many logins at once")
+                    .retry_after(retry_after)
+                    .into()
             }
             HashError::Bcrypt(_) | HashError::Lost => Self::internal(&error),
         }
@@ -132,7 +159,7 @@ impl From<HashError> for Failure {
 
 impl From<InvalidBearer> for Failure {
     fn from(invalid: InvalidBearer) -> Self {
-        Self(Problem::new(invalid.code(), invalid.to_string()))
+        Problem::new(invalid.code(), invalid.to_string()).into()
     }
 }
 
@@ -154,7 +181,7 @@ impl From<Refusal> for Failure {
                     Code::RevocationsUnavailable,
                     "whether the token was revoked is not known",
                 );
-                Self(problem.retry_after(SOON))
+                problem.retry_after(SOON).into()
             }
         }
     }
@@ -176,7 +203,7 @@ mod tests {
     use crate::token::Reason;
 
     fn problem(failure: impl Into<Failure>) -> (u16, String, Option<String>, String) {
-        let answer = failure.into().0.render();
+        let answer = failure.into().problem.render();
         let header = |name| {
             answer
                 .headers()
@@ -246,7 +273,7 @@ mod tests {
         let _here = tracing::subscriber::set_default(log.finish());
         let sent = "what a client sent".to_owned();
         let error = tokio::spawn(async move { panic!("about {sent}") }).await.unwrap_err();
-        let Failure(problem) = Failure::of_task(&error);
+        let Failure { problem, .. } = Failure::of_task(&error);
         assert_eq!(problem.code(), Code::Internal);
         assert!(!problem.detail().contains("sent"), "{problem:?}");
         let written = std::fs::read_to_string(written.path()).unwrap();

@@ -72,7 +72,9 @@ pub(super) async fn login(
     let credentials = Credentials::read(fields)?;
     run_to_end(async move {
         let _place = state.throttle.enter(&state, &client)?;
-        let guess = Guess::begin(&state, credentials.email.as_ref(), &client).await?;
+        let guess = Guess::begin(&state, credentials.email.as_ref(), &client).await;
+        client.note_throttled(&state, EventKind::LoginThrottled, &guess);
+        let guess = guess?;
         let answer = log_in(&state, credentials, &client).await;
         guess.end(&state, Outcome::of(&answer)).await;
         answer.map(Json)

@@ -70,7 +70,9 @@ pub(super) async fn change(
     let _place = state.throttle.enter(&state, &client)?;
     let change = PasswordChange::read(fields, &state, &client, &caller).await?;
     let stored = caller.user.password_hash.expose();
-    let guess = Guess::begin(&state, Some(&caller.user.email), &client).await?;
+    let guess = Guess::begin(&state, Some(&caller.user.email), &client).await;
+    client.note_throttled_of(&caller, &state, EventKind::PasswordChangeThrottled, &guess);
+    let guess = guess?;
     let verdict = state.hasher.verify(change.current_password, Some(stored)).await;
     let outcome = verdict.as_ref().map_or(Outcome::Unjudged, |verdict| (*verdict).into());
     guess.end(&state, outcome).await;

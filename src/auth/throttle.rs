@@ -5,6 +5,7 @@
 
 mod guess;
 mod judging;
+mod reports;
 mod signup;
 mod tokens;
 
@@ -20,9 +21,12 @@ use super::error::Failure;
 use crate::limiter::{Counts, Place, Tally, network};
 use crate::metrics::ThrottledMetrics;
 use crate::problem::{Code, Problem};
+use crate::store::audit::Event;
 use crate::store::{Attempt, CounterId, StoreError, Taken};
 
 pub(super) use guess::{Guess, Outcome};
+pub(super) use reports::Report;
+use reports::Reports;
 pub(super) use signup::SignUp;
 use tokens::Tokens;
 
@@ -40,6 +44,7 @@ struct Memory {
     /// Whether that was found to be too many.
     crowded: AtomicBool,
     tokens: Tokens,
+    reports: Reports,
     metrics: OnceLock<ThrottledMetrics>,
 }
 
@@ -52,6 +57,7 @@ impl Default for Memory {
             rows: AtomicU64::new(0),
             crowded: AtomicBool::new(false),
             tokens: Tokens::default(),
+            reports: Reports::default(),
             metrics: OnceLock::new(),
         }
     }
@@ -143,9 +149,14 @@ impl Throttle {
     fn refusal(&self, kind: &'static str, from: IpAddr, wait: Duration) -> Failure {
         self.count(kind);
         tracing::info!(kind, client = %from, seconds = wait.as_secs_f64().ceil(), "an attempt has to wait");
-        Problem::new(Code::TooManyAttempts, "too many attempts: try again later")
-            .retry_after(wait)
-            .into()
+        let problem = Problem::new(Code::TooManyAttempts, "too many attempts: try again later").retry_after(wait);
+        Failure::from(problem).counted_by(kind)
+    }
+
+    /// What is to be recorded of an attempt that has to wait, if anything is: the event is of it, and of those before it that
+    /// no other is of.
+    pub(super) fn report(&self, event: &Event, by: &'static str) -> Option<Report> {
+        self.0.reports.count(event, by)
     }
 }
 

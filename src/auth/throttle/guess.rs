@@ -12,7 +12,6 @@ use crate::password::Verdict;
 use crate::problem::Code;
 use crate::rules::gcra::Quota;
 use crate::rules::throttle::{Kind, Rule};
-use crate::store::audit::EventKind;
 use crate::store::{AccountDigest, Attempt, Counter, CounterId, Taken};
 
 /// A password that may be tried: it has been counted as a failure.
@@ -64,10 +63,9 @@ impl Guess {
     ) -> Result<Self, Failure> {
         let from = address(client.ip);
         let attempt = attempt(&state.config.throttle, email, from, state.throttle.is_crowded(state));
-        let taken = state.throttle.take(state, &attempt, from).await;
-        client.note_throttled(state, EventKind::LoginThrottled, &taken);
+        let taken = state.throttle.take(state, &attempt, from).await?;
         Ok(Self {
-            taken: taken?,
+            taken,
             here: attempt.known.map(|(id, _)| id),
         })
     }

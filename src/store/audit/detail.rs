@@ -14,6 +14,10 @@ const MAX_PROBLEM_CHARS: usize = 1000;
 pub enum Detail {
     /// Why it was refused.
     Reason(Reason),
+    /// What an attempt was counted by that had to wait: the `kind` of `doorward_throttled_total`.
+    By(&'static str),
+    /// How many attempts it is of.
+    Attempts(u64),
     /// Which sessions a logout was about: `this`, `others` or `all`.
     Scope(&'static str),
     /// How many sessions ended with it.
@@ -79,6 +83,8 @@ impl Detail {
         let keys = |keys: &[KeyId]| keys.iter().map(KeyId::as_str).collect::<Value>();
         match self {
             Self::Reason(reason) => ("reason", reason.as_str().into()),
+            Self::By(kind) => ("by", (*kind).into()),
+            Self::Attempts(number) => ("attempts", (*number).into()),
             Self::Scope(scope) => ("scope", (*scope).into()),
             Self::SessionsEnded(number) => ("sessions_ended", (*number).into()),
             Self::Fields(fields) => ("fields", fields.iter().copied().collect()),

@@ -74,6 +74,8 @@ kinds! {
     PasswordChanged = "password_changed",
     /// A user did not know the password that they wanted to change.
     PasswordChangeFailed = "password_change_failed",
+    /// A user's change of their password was not looked at, as there were too many attempts.
+    PasswordChangeThrottled = "password_change_throttled",
     /// A user changed name, e-mail address, or both.
     UserChanged = "user_changed",
     /// An account was deleted.
@@ -140,9 +142,23 @@ impl EventKind {
             | Self::ClientThrottled
             | Self::RefreshReplayed
             | Self::PasswordChangeFailed
+            | Self::PasswordChangeThrottled
             | Self::ConfigRefused
             | Self::NotRecorded => Outcome::Failure,
         }
+    }
+
+    /// Whether it tells of an attempt that had to wait: whoever is refused can have as many of these as they like.
+    #[must_use]
+    pub const fn is_of_waiting(self) -> bool {
+        matches!(
+            self,
+            Self::LoginThrottled
+                | Self::SignupThrottled
+                | Self::RefreshThrottled
+                | Self::ClientThrottled
+                | Self::PasswordChangeThrottled
+        )
     }
 }
 

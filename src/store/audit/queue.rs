@@ -1,7 +1,7 @@
 //! Events that tell of no change: queued, and written behind whoever noted them, many to a transaction.
 //!
-//! The queue is bounded. What finds it full is counted, and one event says how many were not recorded. Where the database
-//! does not answer, what is in the queue waits for it.
+//! The queue is bounded. What finds it full is counted, and one event says how many were not recorded; what tells of attempts
+//! that had to wait finds it full when half of it is. Where the database does not answer, what is in the queue waits for it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,6 +22,8 @@ use crate::time::Timestamp;
 
 /// The most events that wait: some megabytes.
 const ROOM: usize = 8192;
+/// How many wait at the most when one is added that tells of an attempt that had to wait: they leave room for what was tried.
+const ROOM_FOR_WAITING: usize = ROOM / 2;
 /// How many events one transaction writes at the most.
 const MANY: usize = 500;
 /// How long events are gathered before they are written: a flood costs ten commits a second.
@@ -75,7 +77,12 @@ impl Trail {
     /// Takes an event in, and says whether somebody has to begin with writing.
     fn push(&self, event: Event) -> bool {
         let mut queue = self.queue();
-        if queue.events.len() < ROOM {
+        let room = if event.kind.is_of_waiting() {
+            ROOM_FOR_WAITING
+        } else {
+            ROOM
+        };
+        if queue.events.len() < room {
             queue.events.push_back(event);
         } else {
             self.miss(&mut queue, 1, event.at);

@@ -16,6 +16,7 @@ on_both!(
     a_query_takes_every_filter_and_pages_without_gap_or_repetition,
     events_of_no_change_are_written_behind_and_all_of_them_by_the_end,
     a_flood_is_bounded_and_what_is_left_out_is_counted,
+    a_flood_of_what_had_to_wait_leaves_room_for_what_was_tried,
 );
 
 /// Notes 30 events of three users, three kinds and three addresses, one a second, and waits until they are there.
@@ -140,6 +141,22 @@ async fn a_flood_is_bounded_and_what_is_left_out_is_counted(db: &Db) {
     let told: u64 = told.iter().map(|event| event.details["count"].as_u64().unwrap()).sum();
     assert_eq!(told, left_out, "what is left out is recorded as such");
     assert_eq!(kept.len() as u64 + left_out, 20_000);
+}
+
+async fn a_flood_of_what_had_to_wait_leaves_room_for_what_was_tried(db: &Db) {
+    let store = db.replica().await;
+    // In one go: nobody writes meanwhile.
+    for n in 0..20_000 {
+        store.note(Event::new(EventKind::RefreshThrottled, Actor::Anonymous, later(n)));
+    }
+    for n in 0..4000 {
+        store.note(failed(n));
+    }
+    store.close().await;
+    let kinds = super::audit::kinds(&db.store).await;
+    let number = |wanted: &str| kinds.iter().filter(|kind| *kind == wanted).count() as u64;
+    assert_eq!(number("login_failed"), 4000);
+    assert_eq!(number("refresh_throttled") + store.audit_dropped(), 20_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
