@@ -61,16 +61,16 @@ pub(super) async fn refresh(
     let presented = RefreshRequest::read(fields)?
         .refresh_token
         .ok_or_else(Failure::invalid_refresh_token)?;
-    let may = state.throttle.may_refresh(&state, &presented.hash(), client.ip);
+    let may = state.throttle.may_refresh(&state, presented.hash(), client.ip);
     client.note_throttled(&state, EventKind::RefreshThrottled, &may);
-    may?;
+    let admitted = may?;
     run_to_end(async move {
         let answer = rotate(&state, &client, &presented).await;
         if answer
             .as_ref()
             .is_err_and(|failure| failure.code() == Code::InvalidRefreshToken)
         {
-            state.throttle.note_bad_refresh(&state, presented.hash(), client.ip);
+            state.throttle.note_bad_refresh(&state, admitted, client.ip);
         }
         answer.map(Json)
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::support::{App, Held, id_of};
+use crate::rules::gcra::Quota;
 use crate::token::read_unverified;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -148,4 +149,20 @@ async fn a_refresh_without_its_field_is_told_so() {
     );
     let wrong = app.post("/auth/refresh", &json!({ "refresh_token": 1 })).await;
     assert_eq!(wrong.fields(), ["refresh_token wrong_type"]);
+}
+
+#[tokio::test]
+async fn a_bad_token_that_comes_often_at_once_counts_as_often() {
+    let app = App::start_with(|config| {
+        config.throttle.bad_refreshes_per_address = Quota::new(3, 24 * DAY, 3);
+    })
+    .await;
+    let (throttle, state) = (&app.state.throttle, &app.state);
+    let (token, other) = ([1; 32], [2; 32]);
+    // All of them are looked at before one of them is known to be no good.
+    let admitted: Vec<_> = (0..3).map(|_| throttle.may_refresh(state, token, None)).collect();
+    for presented in admitted {
+        throttle.note_bad_refresh(state, presented.unwrap(), None);
+    }
+    assert!(throttle.may_refresh(state, other, None).is_err());
 }

@@ -11,6 +11,7 @@ use crate::auth::AuthState;
 use crate::auth::error::Failure;
 use crate::id::SessionId;
 use crate::limiter::{Counts, network};
+use crate::rules::gcra::Quota;
 use crate::time::monotonic;
 
 /// How many are remembered of each kind, about.
@@ -29,10 +30,12 @@ pub(super) struct Tokens {
     refreshes: Counts,
     /// By address.
     bad_refreshes: Counts,
+    /// Tokens that are in `bad` already, by address.
+    repeats: Counts,
     /// By client and address.
     bad_secrets: Counts,
     /// Refresh tokens that were no good. A page that tries its old one again and again is one, and does not use up what all
-    /// behind its address have.
+    /// behind its address have. Such pages share another allowance, and keep nobody out whose token is not among these.
     bad: Cache<[u8; 32], ()>,
     /// From when on a refresh token is looked at again, where it is of a session that was refreshed too often. Of which session
     /// a token is, only the store knows, and it is not asked.
@@ -44,6 +47,7 @@ impl Default for Tokens {
         Self {
             refreshes: Counts::new("refreshes", CAPACITY),
             bad_refreshes: Counts::new("bad refreshes", CAPACITY),
+            repeats: Counts::new("repeated bad refreshes", CAPACITY),
             bad_secrets: Counts::new("bad secrets", CAPACITY),
             bad: Cache::builder().max_capacity(REMEMBERED).time_to_live(BAD).build(),
             early: Cache::new(REMEMBERED),
@@ -51,34 +55,55 @@ impl Default for Tokens {
     }
 }
 
+/// How often tokens that are known to be no good may come again: as many in a minute as different ones in an hour, or in whatever
+/// time it is, and as many at once.
+fn repeats(different: Quota) -> Quota {
+    Quota::new(60, different.interval(), different.burst()).unwrap_or(different)
+}
+
+/// A refresh token that may be looked at, known by its digest.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::auth) struct Presented {
+    digest: [u8; 32],
+    /// Whether it was known to be no good when it came. Of many that came at once, none was: each counts as another.
+    again: bool,
+}
+
 impl Throttle {
     /// Whether a refresh token, known by its digest, may be looked at.
     pub(in crate::auth) fn may_refresh(
         &self,
         state: &AuthState,
-        presented: &[u8; 32],
+        digest: [u8; 32],
         from: Option<IpAddr>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Presented, Failure> {
         let (from, now, tokens) = (address(from), monotonic(), &self.0.tokens);
         if let Some(quota) = state.config.throttle.bad_refreshes_per_address {
             let may = tokens.bad_refreshes.may(&network(from), quota, now);
             may.map_err(|wait| self.refusal("bad_refresh", from, wait))?;
         }
-        let early = tokens.early.get(presented);
+        let early = tokens.early.get(&digest);
         match early.map(|then| then.saturating_duration_since(now)) {
-            Some(wait) if !wait.is_zero() => Err(self.refusal("session", from, wait)),
-            Some(_) | None => Ok(()),
+            Some(wait) if !wait.is_zero() => return Err(self.refusal("session", from, wait)),
+            Some(_) | None => {}
         }
+        let again = tokens.bad.contains_key(&digest);
+        let quota = state.config.throttle.bad_refreshes_per_address.map(repeats);
+        if let Some(quota) = quota.filter(|_| again) {
+            let may = tokens.repeats.take(&network(from), quota, now);
+            may.map_err(|wait| self.refusal("bad_refresh", from, wait))?;
+        }
+        Ok(Presented { digest, again })
     }
 
     /// Notes a refresh token that was no good.
-    pub(in crate::auth) fn note_bad_refresh(&self, state: &AuthState, presented: [u8; 32], from: Option<IpAddr>) {
-        let tokens = &self.0.tokens;
-        if tokens.bad.contains_key(&presented) {
-            self.note(state, &presented, &[presented]);
+    pub(in crate::auth) fn note_bad_refresh(&self, state: &AuthState, presented: Presented, from: Option<IpAddr>) {
+        let (Presented { digest, again }, tokens) = (presented, &self.0.tokens);
+        if again {
+            self.note(state, &digest, &[digest]);
             return;
         }
-        tokens.bad.insert(presented, ());
+        tokens.bad.insert(digest, ());
         if let Some(quota) = state.config.throttle.bad_refreshes_per_address {
             // If it was one too many, the next is refused.
             let _ = tokens.bad_refreshes.take(&network(address(from)), quota, monotonic());

@@ -86,7 +86,8 @@ pub(super) static KEYS: &[Key] = &[
         "throttle.bad_refreshes_per_address",
         RATE,
         Value("\"1000/h\""),
-        "How many different refresh tokens that are no good may come from one address (of IPv6, a network of /64).",
+        "How many different refresh tokens that are no good may come from one address (of IPv6, a network of /64). Those that were \
+         seen to be no good may come again, all together, 60 times as often.",
     ),
     key(
         "throttle.bad_secrets_per_client",
