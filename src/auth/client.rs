@@ -54,6 +54,7 @@ impl Asked {
                 state.throttle.note_bad_secret(state, &credentials.id, from);
                 return Err(not_accepted());
             };
+            state.throttle.note_good_secret(&client.id, from);
             if client.allow.contains(&permission) {
                 Ok(client.id.clone())
             } else {

@@ -2,6 +2,7 @@
 
 mod account;
 mod answers;
+mod crowd;
 mod documents;
 mod guarded;
 mod login;

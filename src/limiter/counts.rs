@@ -34,9 +34,14 @@ impl Counts {
         waited(verdict)
     }
 
-    /// Whether one more may come, as far as is known of this one; counts nothing.
+    /// Whether one more may come, as far as is known of this one, or of all who find no room; counts nothing.
     pub fn may(&self, who: &impl Hash, quota: Quota, now: Instant) -> Result<(), Duration> {
-        waited(self.table.look(&who, quota, self.moment(now)))
+        waited(self.table.look(&who, Some(self.name), quota, self.moment(now)))
+    }
+
+    /// The same of one who does not share what others have used up.
+    pub fn may_alone(&self, who: &impl Hash, quota: Quota, now: Instant) -> Result<(), Duration> {
+        waited(self.table.look(&who, None, quota, self.moment(now)))
     }
 
     fn moment(&self, now: Instant) -> u64 {
@@ -75,5 +80,8 @@ mod tests {
         let passed = (0..50_000).filter(|who| counts.take(who, quota, now).is_ok()).count();
         assert!(passed <= 640 + 64, "{passed}");
         assert!(counts.may(&"ann", quota, now).is_err());
+        assert!(counts.may(&"who finds no room", quota, now).is_err());
+        assert!(counts.may_alone(&"who finds no room", quota, now).is_ok());
+        assert!(counts.may_alone(&"ann", quota, now).is_err());
     }
 }

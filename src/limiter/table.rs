@@ -106,28 +106,38 @@ impl Table {
     pub(super) fn judge_by(&self, key: &impl Hash, pool: &str, quota: Quota, now: u64) -> Verdict {
         let id = self.id(key);
         let mut shard = self.shard(id);
-        let most = self.capacity.div_ceil(SHARDS);
         if let Some(arrival) = shard.arrivals.get_mut(&id) {
             return count(arrival, quota, now);
         }
+        let id = self.place(&mut shard, id, pool, now);
+        count(shard.arrivals.entry(id).or_default(), quota, now)
+    }
+
+    /// What would become of a request of this one, which is not counted. Who is not known may come as long as those may who find
+    /// no room and share what `pool` names; without a pool, in any case.
+    pub(super) fn look(&self, key: &impl Hash, pool: Option<&str>, quota: Quota, now: u64) -> Verdict {
+        let id = self.id(key);
+        let mut shard = self.shard(id);
+        let id = match pool {
+            Some(pool) if !shard.arrivals.contains_key(&id) => self.place(&mut shard, id, pool, now),
+            Some(_) | None => id,
+        };
+        let arrival = shard.arrivals.get(&id).copied();
+        quota.judge(arrival.unwrap_or_default(), now)
+    }
+
+    /// Under which id a newcomer is counted: its own, where there is room, or that of the pool.
+    fn place(&self, shard: &mut Shard, id: u128, pool: &str, now: u64) -> u128 {
+        let most = self.capacity.div_ceil(SHARDS);
         // Not only once there is no room: who says nothing is no reason to take more memory either.
         if shard.arrivals.len() >= most.min(shard.arrivals.capacity()) {
             shard.sweep(now);
         }
-        let id = if shard.arrivals.len() < most {
-            id
-        } else {
-            // One more entry for each limit: they are few.
-            self.id(&("no room", pool))
-        };
-        count(shard.arrivals.entry(id).or_default(), quota, now)
-    }
-
-    /// What would become of a request of this one, which is not counted. Who is not known may come.
-    pub(super) fn look(&self, key: &impl Hash, quota: Quota, now: u64) -> Verdict {
-        let id = self.id(key);
-        let arrival = self.shard(id).arrivals.get(&id).copied();
-        quota.judge(arrival.unwrap_or_default(), now)
+        if shard.arrivals.len() < most {
+            return id;
+        }
+        // One more entry for each limit: they are few.
+        self.id(&("no room", pool))
     }
 
     fn shard(&self, id: u128) -> MutexGuard<'_, Shard> {
@@ -191,6 +201,32 @@ mod tests {
         // Those who found room, and as many as one client may for each part of the table.
         assert!(passed <= 640 + 2 * SHARDS, "{passed}");
         assert!(!passes(&table, 7, now), "who has used up the limit is still known");
+    }
+
+    #[test]
+    fn whoever_looks_sees_what_those_share_who_find_no_room() {
+        let table = Table::new(640);
+        let quota = Quota::new(1, Duration::from_secs(1), 2).unwrap();
+        let looks = |client: u32, pool, now| {
+            let key = Key::Address("l", IpAddr::V4(Ipv4Addr::from(client)));
+            matches!(table.look(&key, pool, quota, now), Verdict::Passes { .. })
+        };
+        let newcomers = || 2_000_000..2_001_000;
+        assert!(newcomers().all(|client| looks(client, Some("l"), SECOND)));
+        assert_eq!(entries(&table), 0, "to look leaves nothing behind");
+        let known = (0..2000).find(|client| passes(&table, *client, SECOND)).unwrap();
+        for client in 2000..100_000 {
+            passes(&table, client, SECOND);
+        }
+        assert!(
+            looks(known, Some("l"), SECOND),
+            "who is known has what is left of their own"
+        );
+        assert!(!newcomers().any(|client| looks(client, Some("l"), SECOND)));
+        assert!(newcomers().all(|client| looks(client, Some("another"), SECOND)));
+        assert!(newcomers().all(|client| looks(client, None, SECOND)));
+        let later = 4 * SECOND;
+        assert!(newcomers().all(|client| looks(client, Some("l"), later)));
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub(super) const CAPACITY: usize = 50_000;
 /// How many refresh tokens are remembered that were no good, or that came too early.
 const REMEMBERED: u64 = 20_000;
 
+/// How many clients are remembered that have shown their secret, each with an address.
+const KNOWN: u64 = 10_000;
+
 /// How long a refresh token that was no good is remembered as such.
 const BAD: Duration = Duration::from_hours(1);
 
@@ -37,6 +40,9 @@ pub(super) struct Tokens {
     /// Refresh tokens that were no good. A page that tries its old one again and again is one, and does not use up what all
     /// behind its address have. Such pages share another allowance, and keep nobody out whose token is not among these.
     bad: Cache<[u8; 32], ()>,
+    /// Clients by where they have shown their secret: a crowd that invents clients does not keep them out, and who has a
+    /// secret does not guess at it.
+    known_clients: Cache<(Box<str>, IpAddr), ()>,
     /// From when on a refresh token is looked at again, where it is of a session that was refreshed too often. Of which session
     /// a token is, only the store knows, and it is not asked.
     early: Cache<[u8; 32], Instant>,
@@ -50,6 +56,7 @@ impl Default for Tokens {
             repeats: Counts::new("repeated bad refreshes", CAPACITY),
             bad_secrets: Counts::new("bad secrets", CAPACITY),
             bad: Cache::builder().max_capacity(REMEMBERED).time_to_live(BAD).build(),
+            known_clients: Cache::new(KNOWN),
             early: Cache::new(REMEMBERED),
         }
     }
@@ -139,13 +146,27 @@ impl Throttle {
         let Some(quota) = state.config.throttle.bad_secrets_per_client else {
             return Ok(());
         };
-        let from = address(from);
-        let may = self
-            .0
-            .tokens
-            .bad_secrets
-            .may(&(client, network(from)), quota, monotonic());
+        let (from, now, tokens) = (address(from), monotonic(), &self.0.tokens);
+        let who = (client, network(from));
+        let may = tokens.bad_secrets.may(&who, quota, now).or_else(|wait| {
+            if tokens.known_clients.contains_key(&(Box::from(client), who.1)) {
+                tokens.bad_secrets.may_alone(&who, quota, now)
+            } else {
+                Err(wait)
+            }
+        });
         may.map_err(|wait| self.refusal("client", from, wait))
+    }
+
+    /// Notes a secret that was right.
+    pub(in crate::auth) fn note_good_secret(&self, client: &str, from: Option<IpAddr>) {
+        let (known, who) = (
+            &self.0.tokens.known_clients,
+            (Box::from(client), network(address(from))),
+        );
+        if !known.contains_key(&who) {
+            known.insert(who, ());
+        }
     }
 
     /// Notes a secret that was not right.
