@@ -103,6 +103,12 @@ pub fn line(
     line.end(target);
 }
 
+/// How many lines could not be written since the start of the process: nobody took them, or there was no room for them.
+#[must_use]
+pub fn lines_lost() -> u64 {
+    SINK.lost()
+}
+
 /// Writes what has been logged so far.
 pub fn flush() {
     SINK.flush();

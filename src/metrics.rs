@@ -61,6 +61,8 @@ pub struct Metrics {
     pub audit_dropped: Counter,
     /// Panics in this process: each failed one request, or interrupted what goes on in the background.
     pub panics: Counter,
+    /// Lines of the log that could not be written.
+    pub log_lines_lost: Counter,
     /// Times that no connection could be accepted.
     pub accept_failures: Counter,
     /// Tasks that are alive, on all runtimes of the gateway.
@@ -150,6 +152,7 @@ impl Metrics {
             revocations_restored: Counter::default(),
             audit_dropped: Counter::default(),
             panics: Counter::default(),
+            log_lines_lost: Counter::default(),
             accept_failures: Counter::default(),
             tasks: Gauge::default(),
             tokens_remembered: Gauge::default(),
@@ -238,6 +241,8 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Panics: each failed one request, or interrupted what goes on in the background";
         registry.register("panics", help, self.panics.clone());
+        let help = "Lines of the log that nobody took, or for which there was no room";
+        registry.register("log_lines_lost", help, self.log_lines_lost.clone());
         let help = "Times that no connection could be accepted, as when no more files can be opened";
         registry.register("accept_failures", help, self.accept_failures.clone());
         let help =

@@ -238,6 +238,8 @@ impl Readiness {
         let dropped = &metrics.audit_dropped;
         dropped.inc_by(self.store.audit_dropped().saturating_sub(dropped.get()));
         metrics.panics.inner().store(log::panics(), Ordering::Relaxed);
+        let lost = metrics.log_lines_lost.inner();
+        lost.store(log::lines_lost(), Ordering::Relaxed);
         let alive = self.runtimes.iter().map(|runtime| runtime.metrics().num_alive_tasks());
         metrics
             .tasks

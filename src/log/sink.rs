@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::mem;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Sink {
     /// Locked before `waiting`, so that what was logged first is written first.
     out: Mutex<Out>,
     wake: Condvar,
+    /// How many lines could not be written, or not to their end. Whoever asks does not wait for whoever writes.
+    lost: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -85,7 +88,13 @@ impl Sink {
                 torn: false,
             }),
             wake: Condvar::new(),
+            lost: AtomicU64::new(0),
         }
+    }
+
+    /// How many lines could not be written since the start, or not to their end.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     pub(super) fn write_behind(&'static self) -> Result<(), io::Error> {
@@ -156,20 +165,20 @@ impl Sink {
         };
         mem::swap(&mut waiting.lines, &mut out.lines);
         drop(waiting);
-        out.write();
+        self.lost.fetch_add(out.write(), Ordering::Relaxed);
     }
 
     fn write(&self, mut out: MutexGuard<'_, Out>) {
         mem::swap(&mut locked(&self.waiting).lines, &mut out.lines);
-        out.write();
+        self.lost.fetch_add(out.write(), Ordering::Relaxed);
     }
 }
 
 impl Out {
-    /// Writes its lines. What can't be written is lost: there is nobody to tell.
-    fn write(&mut self) {
+    /// Writes its lines, and gives how many could not be, or not to their end: they are lost.
+    fn write(&mut self) -> u64 {
         let lines = mem::take(&mut self.lines);
-        let (mut rest, mut tries) = (&lines[..], TRIES);
+        let (mut rest, mut tries, mut lost) = (&lines[..], TRIES, 0);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(cut(rest, self.most));
             if self.torn && self.all(b"\n", &mut tries) == 1 {
@@ -177,12 +186,14 @@ impl Out {
             }
             let written = if self.torn { 0 } else { self.all(now, &mut tries) };
             self.torn |= written > 0 && written < now.len() && now[written - 1] != b'\n';
+            lost += memchr::memchr_iter(b'\n', &now[written..]).count();
             rest = later;
         }
         self.lines = lines;
         self.lines.clear();
         // One very long line is no reason to keep as much for ever.
         self.lines.shrink_to(FULL);
+        u64::try_from(lost).unwrap_or(u64::MAX)
     }
 
     /// Writes all of it, and gives how much of it could be.

@@ -155,6 +155,7 @@ fn what_a_full_disk_does_not_take_is_lost_and_a_line_that_it_tore_is_ended() {
     sink.append(b"two\n", false);
     sink.append(b"three\n", false);
     assert_eq!(paper.text(), "one\ntw");
+    assert_eq!(sink.lost(), 2);
     leave(None);
     sink.append(b"four\n", false);
     assert_eq!(paper.text(), "one\ntw\nfour\n");
@@ -163,6 +164,20 @@ fn what_a_full_disk_does_not_take_is_lost_and_a_line_that_it_tore_is_ended() {
     leave(None);
     sink.append(b"six\n", false);
     assert_eq!(paper.text(), "one\ntw\nfour\nsix\n");
+    assert_eq!(sink.lost(), 3);
+}
+
+#[test]
+fn each_line_that_is_lost_is_counted_however_many_are_written_at_once() {
+    let (sink, paper) = sink(FULL);
+    locked(&sink.waiting).behind = true;
+    locked(&paper.0).left = Some(0);
+    for _ in 0..500 {
+        sink.append(b"a line\n", false);
+    }
+    assert_eq!(sink.lost(), 0, "they wait");
+    sink.flush();
+    assert_eq!(sink.lost(), 500);
 }
 
 #[test]

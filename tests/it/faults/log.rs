@@ -4,7 +4,7 @@ use tokio::process::Command;
 
 use super::Client;
 use crate::support::process::{Process, doorward_with_open_files};
-use crate::support::{Account, Upstream, usual_routes};
+use crate::support::{Account, DEADLINE, Upstream, eventually, metric, usual_routes, when};
 
 /// Runs the program by a shell that first does this with its standard error, which the log goes to.
 pub(super) fn with_log(redirection: &str) -> Command {
@@ -39,6 +39,26 @@ async fn all_goes_on(redirection: &str) {
     assert_eq!(client.log_out(&user.token).await, 204);
     assert_eq!(client.get("/c/x", &user.token).await, 401);
     assert_eq!(process.ready().await["ready"], true);
+    // What a pipe takes before its reader has gone are nine of these lines.
+    eventually(DEADLINE, "what is lost is counted", || async {
+        let lost = metric(&client.http, process.admin, "doorward_log_lines_lost_total").await;
+        when(lost >= Some(250.0))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_log_that_is_taken_no_line_is_lost() {
+    let upstream = Upstream::echo().await;
+    let process = Process::serve(&usual_routes(&upstream)).await;
+    let client = Client::at(&process);
+    assert_eq!(client.get("/public/log", "").await, 200);
+    eventually(DEADLINE, "the line is written", || async {
+        when(process.log().contains("/public/log"))
+    })
+    .await;
+    let lost = metric(&client.http, process.admin, "doorward_log_lines_lost_total").await;
+    assert_eq!(lost, Some(0.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
