@@ -68,7 +68,9 @@ pub(super) async fn change(
 ) -> Result<StatusCode, Failure> {
     // Until the last hash is made.
     let _place = state.throttle.enter(&state, &client)?;
-    let change = PasswordChange::read(fields, &state, &client, &caller).await?;
+    let change = PasswordChange::read(fields, &state, &client, &caller).await;
+    client.note_throttled_of(&caller, &state, EventKind::PasswordChangeThrottled, &change);
+    let change = change?;
     let stored = caller.user.password_hash.expose();
     let guess = Guess::begin(&state, Some(&caller.user.email), &client).await;
     client.note_throttled_of(&caller, &state, EventKind::PasswordChangeThrottled, &guess);
