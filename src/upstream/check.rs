@@ -12,10 +12,13 @@ use tokio::time::{sleep, timeout};
 use super::balance::Chance;
 use super::choose::tell;
 use super::ledger::Checker;
-use super::{Pools, RequestBody, Server, Upstream, UpstreamError};
+use super::{Health, Pools, RequestBody, Server, Upstream, UpstreamError};
 use crate::config::{HealthChecks, ServerAddress};
 use crate::lasting::{caught, lasting};
 use crate::rules::headers::IdentityHeaders;
+
+/// How often a server that is down is asked at the least: whoever waits for it is served again seconds after it is well.
+const SOON: Duration = Duration::from_secs(1);
 
 impl Upstream {
     /// Checks each server that nobody checks yet.
@@ -38,37 +41,52 @@ impl Upstream {
 
 async fn run(server: Weak<Server>, rule: HealthChecks, identity: Arc<IdentityHeaders>) {
     let luck = Chance::new();
-    let mut first = true;
+    let mut pause = at_first(rule.interval, &luck);
     loop {
         // Nothing of the server is held meanwhile, so that it can go.
-        sleep(by_chance(rule.interval, first, &luck)).await;
-        first = false;
+        sleep(pause).await;
         let Some(server) = server.upgrade() else { return };
-        let asked = caught(timeout(rule.timeout, ask(&server, &rule, &identity))).await;
-        // Whoever can't be asked is not well.
-        let asked = asked.unwrap_or(Ok(Err(UpstreamError::Invalid("its check panicked"))));
-        let failure = match asked {
-            Ok(Ok(status)) if rule.status.contains(status) => None,
-            Ok(Ok(status)) => Some(format!("its answer is {}", status.as_u16())),
-            // The server was not asked, and there may be no other reason to think ill of it.
-            Ok(Err(error)) if error.is_of_this_machine() => continue,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {:?}", rule.timeout)),
-        };
-        let change = server.ledger.judge(&server, &rule, failure.is_none());
-        tell(&server, change, failure.as_deref());
+        ask_and_judge(&server, &rule, &identity).await;
+        pause = by_chance(until_next(rule.interval, server.condition().0), &luck);
     }
 }
 
-/// A tenth more or less, so that replicas and servers do not all ask at the same time. The first time it is any part of it,
-/// but no more than a second.
-fn by_chance(interval: Duration, first: bool, chance: &Chance) -> Duration {
-    let thousandths = u32::try_from(chance.draw() % 1000).unwrap_or(0);
-    if first {
-        interval.min(Duration::from_secs(1)) * thousandths / 1000
-    } else {
-        interval * 9 / 10 + interval * thousandths / 5000
+async fn ask_and_judge(server: &Arc<Server>, rule: &HealthChecks, identity: &Arc<IdentityHeaders>) {
+    let asked = caught(timeout(rule.timeout, ask(server, rule, identity))).await;
+    // Whoever can't be asked is not well.
+    let asked = asked.unwrap_or(Ok(Err(UpstreamError::Invalid("its check panicked"))));
+    let failure = match asked {
+        Ok(Ok(status)) if rule.status.contains(status) => None,
+        Ok(Ok(status)) => Some(format!("its answer is {}", status.as_u16())),
+        // The server was not asked, and there may be no other reason to think ill of it.
+        Ok(Err(error)) if error.is_of_this_machine() => return,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {:?}", rule.timeout)),
+    };
+    let change = server.ledger.judge(server, rule, failure.is_none());
+    tell(server, change, failure.as_deref());
+}
+
+/// The first time, any part of the interval, but no more than a second.
+fn at_first(interval: Duration, chance: &Chance) -> Duration {
+    interval.min(Duration::from_secs(1)) * thousandths(chance) / 1000
+}
+
+/// A server that is down answers no requests that a check could disturb.
+fn until_next(interval: Duration, health: Health) -> Duration {
+    match health {
+        Health::Up { .. } => interval,
+        Health::Down { .. } => interval.min(SOON),
     }
+}
+
+/// A tenth more or less, so that replicas and servers do not all ask at the same time.
+fn by_chance(interval: Duration, chance: &Chance) -> Duration {
+    interval * 9 / 10 + interval * thousandths(chance) / 5000
+}
+
+fn thousandths(chance: &Chance) -> u32 {
+    u32::try_from(chance.draw() % 1000).unwrap_or(0)
 }
 
 /// Asks on a connection of its own: one that is kept says nothing of whether others can be made. It
@@ -95,4 +113,31 @@ async fn ask(
     let (parts, body) = request.into_parts();
     let answer = lease.send(&parts, body, None).await;
     Ok(answer?.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_down_is_asked_each_second_and_one_that_is_up_as_often_as_configured() {
+        let chance = Chance::new();
+        let (up, down) = (Health::Up { failures: 2 }, Health::Down { passes: 1 });
+        for (interval, health, least, most) in [
+            (10_000, up, 9_000, 11_000),
+            (10_000, down, 900, 1_100),
+            (30, up, 27, 33),
+            (30, down, 27, 33),
+        ] {
+            let ms = Duration::from_millis;
+            for _ in 0..100 {
+                let pause = by_chance(until_next(ms(interval), health), &chance);
+                assert!(
+                    (ms(least)..=ms(most)).contains(&pause),
+                    "{interval} {health:?} {pause:?}"
+                );
+                assert!(at_first(ms(interval), &chance) <= ms(interval).min(ms(1_000)));
+            }
+        }
+    }
 }

@@ -26,7 +26,7 @@ use crate::rules::headers::IdentityHeaders;
 const BELIEVED: u32 = 2;
 /// How long after a failure it is asked again at the latest, if `dns.min_ttl` lets it: who waits for addresses that have
 /// changed meanwhile does not wait for long once the name server is back.
-const AGAIN: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_secs(2);
 /// The most addresses of one name that are used.
 const MOST: usize = 256;
 

@@ -2,7 +2,7 @@
 //! again by itself. The README has a table of it (When a part breaks).
 //!
 //! In each of them, what does not need it goes on, what does is refused in time and has not happened, and what was promised
-//! before holds. Upstreams are in `upstream_faults` and `resilience`.
+//! before holds. Of upstreams only how soon they are back is here: see `upstream_faults` and `resilience`.
 
 mod clock;
 mod database;
@@ -14,6 +14,7 @@ mod names;
 mod panics;
 mod redis;
 mod told;
+mod upstreams;
 mod writes;
 
 use std::time::Duration;

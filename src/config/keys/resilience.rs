@@ -67,7 +67,7 @@ pub(super) static KEYS: &[Key] = &[
         "upstreams.NAME.health.interval",
         Duration(ms(10), HOUR),
         Value("\"10s\""),
-        "How long from one such request to the next; a tenth more or less, by chance.",
+        "How long from one such request to the next, and at most 1 s while the server is down; a tenth more or less, by chance.",
     ),
     key(
         "upstreams.NAME.health.timeout",

@@ -90,7 +90,8 @@ pub struct HealthChecks {
     pub path: String,
     /// With which `Host`; `None` (the default): the server's own.
     pub host: Option<HeaderValue>,
-    /// How often (default 10 s; 10 ms to 1 h).
+    /// How long from one check to the next (default 10 s; 10 ms to 1 h), and at most 1 s while the server is down; a tenth
+    /// more or less, by chance.
     pub interval: Duration,
     /// How long the head of the answer may take, connecting included (default 2 s; 10 ms to 1 min).
     pub timeout: Duration,

@@ -104,6 +104,25 @@ async fn with_all_servers_down_requests_get_503_and_pass_as_soon_as_one_is_up() 
 }
 
 #[tokio::test]
+async fn a_server_that_is_down_is_asked_often_however_rarely_one_is_that_is_up() {
+    let (server, well) = switched().await;
+    well.store(false, Ordering::SeqCst);
+    let settings = "health.path = \"/healthz?deep\"\nhealth.interval = \"1h\"\nhealth.failures = 1\n";
+    let gateway = TestGateway::start(&route_to(&[server.url()], settings)).await;
+    let answers = async |status| {
+        eventually(DEADLINE, &format!("it is {status}"), || async {
+            when(gateway.get("/up", None).await.0 == status)
+        })
+        .await;
+    };
+    answers(503).await;
+    let at = checks(&server);
+    well.store(true, Ordering::SeqCst);
+    answers(200).await;
+    assert!(checks(&server) >= at + 2, "two passes, an hour apart while it is up");
+}
+
+#[tokio::test]
 async fn checks_that_fail_everywhere_are_not_believed_where_the_configuration_says_so() {
     let (a, a_well) = switched().await;
     let (b, b_well) = switched().await;
