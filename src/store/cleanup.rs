@@ -27,6 +27,9 @@ pub struct Removed {
 
 /// Replicas' clocks differ: a revocation is kept a little longer than needed.
 const REVOCATION_GRACE: Duration = Duration::from_mins(1);
+/// SQLite keeps the events of the last day whatever it is told, and counts that day by whole seconds: one event that is a
+/// moment too young for it would keep all of its batch.
+const AUDIT_GRACE: Duration = Duration::from_secs(1);
 /// How many sessions one transaction removes at the most, each with its refresh tokens.
 const MAX_SESSIONS: u32 = 100;
 
@@ -55,7 +58,7 @@ impl Store {
                 }
             }
         }
-        let before = now - self.audit_retention();
+        let before = now - self.audit_retention() - AUDIT_GRACE;
         removed.audit_events = self.delete_all(AUDIT_EVENTS, before, batch).await?;
         Ok(removed)
     }

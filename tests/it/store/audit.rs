@@ -19,6 +19,7 @@ on_both!(
     what_changes_nothing_records_nothing,
     an_event_says_who_whom_when_and_whence,
     only_old_events_are_removed,
+    events_are_removed_as_soon_as_they_are_a_day_old_and_none_before,
     what_is_switched_off_records_nothing_and_goes_on,
 );
 
@@ -241,6 +242,37 @@ async fn only_old_events_are_removed(db: &Db) {
     let left: Vec<Timestamp> = left.iter().map(|event| event.at).collect();
     assert_eq!(left, ages[..3].iter().map(|age| now - *age).collect::<Vec<_>>());
     assert_eq!(store.cleanup(now, 2).await.unwrap().audit_events, 0);
+}
+
+async fn events_are_removed_as_soon_as_they_are_a_day_old_and_none_before(db: &Db) {
+    const DAY: Duration = Duration::from_hours(24);
+    let store = &db.store;
+    store.audit_by(&Audit {
+        retention: DAY,
+        ..Audit::default()
+    });
+    let clock = doorward::time::Clock::system();
+    // One after the other turns a day old within the next three seconds.
+    let first = clock.now() - DAY;
+    for number in 0..50 {
+        let mut user = new_user(&format!("user{number}"));
+        user.now = first + DAY;
+        let at = first + Duration::from_millis(60 * number);
+        let event = Event::new(EventKind::Signup, Actor::User, at);
+        store.recording(event).create_user(&user).await.unwrap();
+    }
+    eventually(DEADLINE, "all are removed", || async {
+        let now = clock.now();
+        let removed = store
+            .cleanup(now, 2)
+            .await
+            .expect("none that has to stay is in a batch");
+        let left = store.audit_events(&all()).await.unwrap();
+        let young = (0..50).filter(|number| first + Duration::from_millis(60 * number) > now - DAY);
+        assert!(left.len() >= young.count(), "{now} {removed:?} {left:?}");
+        when(left.is_empty())
+    })
+    .await;
 }
 
 async fn what_is_switched_off_records_nothing_and_goes_on(db: &Db) {
