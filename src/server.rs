@@ -9,6 +9,7 @@ mod accept;
 mod alarm;
 mod background;
 mod bind;
+mod clean;
 mod connection;
 #[cfg(fuzzing)]
 pub mod fuzzed;

@@ -132,6 +132,21 @@ impl Clock {
         }
     }
 
+    /// How long the machine has been on, the time included for which it was suspended (`CLOCK_BOOTTIME`). Nobody sets it.
+    #[must_use]
+    pub fn since_boot(&self) -> Duration {
+        let now = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let since = Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0));
+        match &self.0 {
+            Source::System => since,
+            // In tests, time passes by that for all clocks.
+            Source::Shifted(offset) => {
+                since + Duration::from_millis(u64::try_from(offset.load(Ordering::SeqCst)).unwrap_or(0))
+            }
+        }
+    }
+
     /// What time it is, by both clocks. A worker reads one of them for it, once.
     #[must_use]
     pub fn moment(&self) -> Moment {

@@ -1,7 +1,6 @@
 //! What must be there before anything is served: the store, the keys, the revocations, and the rooms on top of them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -9,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::StartError;
 use super::background::keep;
+use super::clean::{Believed, clean};
 use crate::auth::{self, AuthState, Throttle};
-use crate::chain::Chain;
 use crate::config::{AcmeChallenge, Config};
 use crate::gateway::{Owned, Snapshot};
 use crate::issuer::Issuers;
@@ -166,9 +165,9 @@ impl Rooms {
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
         let told = (clock.clone(), stop.clone());
-        let (every, batch) = (config.store.cleanup_every, config.store.cleanup_batch);
+        let pace = (config.store.cleanup_every, config.store.cleanup_batch);
         let (store, tls) = (self.store.clone(), Arc::clone(&self.tls));
-        let cleaned = (self.store.clone(), self.throttle.clone());
+        let cleaned = (self.store.clone(), self.throttle.clone(), Believed::new(clock));
         let mut tasks = vec![
             keep(&told, "certificates", Arc::clone(&tls), Tls::run),
             keep(&told, "acme", tls, Tls::keep_issued),
@@ -178,8 +177,8 @@ impl Rooms {
                 Arc::clone(&self.blocklist),
                 move |list, clock, stop| list.run(store.clone(), clock, stop),
             ),
-            keep(&told, "clean-up", cleaned, move |(store, throttle), clock, stop| {
-                clean(store, throttle, (every, batch), clock, stop)
+            keep(&told, "clean-up", cleaned, move |cleaned, clock, stop| {
+                clean(cleaned, pace, clock, stop)
             }),
             keep(&told, "exchanges", Arc::clone(&self.tokens), Tokens::watch_over),
         ];
@@ -190,28 +189,5 @@ impl Rooms {
             }));
         }
         tasks
-    }
-}
-
-/// Removes what has expired, again and again.
-async fn clean(
-    store: Store,
-    throttle: Throttle,
-    (every, batch): (Duration, u32),
-    clock: Clock,
-    mut stop: watch::Receiver<bool>,
-) {
-    while tokio::time::timeout(every, stop.wait_for(|stop| *stop)).await.is_err() {
-        match store.cleanup(clock.now(), batch).await {
-            Ok(removed) => tracing::debug!(?removed, "expired rows removed"),
-            Err(error) => tracing::warn!(error = Chain(&error).to_string(), "expired rows can't be removed"),
-        }
-        match store.count_throttles().await {
-            Ok(rows) => throttle.note_rows(rows),
-            Err(error) => tracing::warn!(
-                error = Chain(&error).to_string(),
-                "the table of attempts can't be counted"
-            ),
-        }
     }
 }

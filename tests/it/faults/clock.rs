@@ -152,3 +152,54 @@ async fn an_hour_forward_and_back_revives_no_token_and_stops_nothing() {
         assert_eq!(guarded(user).await.0, 401, "{}", again.log());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forty_days_ahead_and_back_revive_no_token_and_end_no_session_also_for_who_starts_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, upstream) = (WallClock::new(dir.path()), Upstream::echo().await);
+    let toml = format!(
+        "[store]\ncleanup_every = \"100ms\"\n[log]\nfilter = \"info,doorward::server=debug\"\n{}",
+        usual_routes(&upstream)
+    );
+    let mut process = clock.serve(&toml).await;
+    let client = Client::at(&process);
+    let live = Account::sign_up_at(&client.http, &client.base).await;
+    let gone = log_in(&client, &live).await;
+    assert_eq!(client.log_out(&gone.token).await, 204);
+    let refresh = async |refresh_token: &str| {
+        let body = json!({"refresh_token": refresh_token});
+        client.post("/auth/refresh", None, &body).await
+    };
+
+    clock.set(40 * 86_400);
+    let removals = || process.log().matches("expired rows removed").count();
+    let before = removals();
+    eventually(DEADLINE, "it has been cleaned up by that clock", || async {
+        when(removals() >= before + 3)
+    })
+    .await;
+    assert_eq!(process.log().matches("the clock was set ahead").count(), 1);
+
+    clock.set(0);
+    recovers("a clock that was forty days ahead", || async {
+        when(client.get("/c/x", &live.token).await == 200)
+    })
+    .await;
+    let (status, tokens) = refresh(&live.refresh_token).await;
+    assert_eq!(status, 200, "{tokens}");
+    assert!(client.is_revoked(&gone.token).await);
+
+    let first = process.id();
+    process.signal("TERM").await;
+    assert!(process.ended().await.success());
+    tools::forget_faketime(first);
+    let again = process.beside("second log");
+    eventually(DEADLINE, "it listens", || async {
+        let probe = client.http.get(format!("http://{}/readyz", again.admin)).send().await;
+        when(probe.is_ok_and(|answer| answer.status() == 200))
+    })
+    .await;
+    assert!(client.is_revoked(&gone.token).await, "{}", again.log());
+    let next = tokens["refresh_token"].as_str().expect("a refresh token");
+    assert_eq!(refresh(next).await.0, 200);
+}
