@@ -28,9 +28,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until told to stop.
 pub async fn serve(
-    listener: TcpListener,
-    readiness: Arc<Readiness>,
-    metrics: Arc<Metrics>,
+    listener: &TcpListener,
+    readiness: &Arc<Readiness>,
+    metrics: &Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut told = false;
@@ -52,7 +52,7 @@ pub async fn serve(
                 }
             },
         };
-        let (readiness, metrics, mut stop) = (Arc::clone(&readiness), Arc::clone(&metrics), stop.clone());
+        let (readiness, metrics, mut stop) = (Arc::clone(readiness), Arc::clone(metrics), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let response = answer(&request, &readiness, &metrics);

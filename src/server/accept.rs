@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::future::Shared as Heard;
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::background::until_told;
 use super::room::Seat;
 use super::worker::Shared;
 use super::{Door, Phase, connection};
@@ -45,12 +47,22 @@ pub(super) struct Accept {
 }
 
 impl Accept {
-    pub(super) async fn run(self, mut told: oneshot::Receiver<End>) {
+    /// Goes on after a panic: without it the listener would be closed on this worker for good.
+    pub(super) async fn run(self, told: oneshot::Receiver<End>) {
+        let end = until_told("accepting connections", told, |told| self.accept(told)).await;
+        match end {
+            Ok(End::Leave) => {}
+            Ok(End::Close) => self.close(GRACE).await,
+            Err(_) => self.close(Duration::ZERO).await,
+        }
+    }
+
+    async fn accept(&self, mut told: Heard<oneshot::Receiver<End>>) {
         let mut trouble = Trouble::default();
-        let end = loop {
+        loop {
             let accepted = tokio::select! {
                 biased;
-                end = &mut told => break end,
+                _ = &mut told => return,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -62,10 +74,7 @@ impl Accept {
                     tokio::select! {
                         biased;
                         seat = room.seat() => self.serve(stream, peer, seat),
-                        end = &mut told => {
-                            self.serve(stream, peer, None);
-                            break end;
-                        }
+                        _ = &mut told => return self.serve(stream, peer, None),
                     }
                 }
                 Err(error) => {
@@ -74,11 +83,6 @@ impl Accept {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
-        };
-        match end {
-            Ok(End::Leave) => {}
-            Ok(End::Close) => self.close(GRACE).await,
-            Err(_) => self.close(Duration::ZERO).await,
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::StartError;
 use super::accept::{GRACE, begin_no_handshake};
+use super::background::until_told;
 use super::bind::{self, Beside};
 use super::handover::Sockets;
 use super::inherit::Inherited;
@@ -82,12 +83,19 @@ impl Open {
     pub(super) fn serve(self, readiness: &Arc<Readiness>, metrics: &Arc<Metrics>) -> Private {
         let (stop, stopped) = watch::channel(false);
         let (readiness, metrics) = (Arc::clone(readiness), Arc::clone(metrics));
+        let (listener, mut told) = (self.listener, stopped.clone());
+        let serving = async move {
+            // An error means that nobody holds the listener any more.
+            let told = async move { drop(told.wait_for(|stop| *stop).await) };
+            let serve = |_| admin::serve(&listener, &readiness, &metrics, stopped.clone());
+            until_told("the private listener", told, serve).await;
+        };
         Private {
             address: self.bound.address,
             socket: Arc::new(vec![self.bound.socket]),
             kept: self.bound.kept,
             stop,
-            task: tokio::spawn(admin::serve(self.listener, readiness, metrics, stopped)),
+            task: tokio::spawn(serving),
         }
     }
 }
