@@ -14,7 +14,7 @@
 //!
 //! Memory, open files, threads and what `/metrics` says are recorded every few seconds. In the end, once all clients have
 //! gone, no connection, request, file, thread or task is left over; and from the end of the warm-up on, memory has grown by less than 5 %.
-//! The short form is too short for that: it allows twice as much.
+//! The short form is too short for that: there, memory may double.
 
 mod ask;
 mod echo;
