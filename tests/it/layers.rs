@@ -21,11 +21,11 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     // L2, resources: independent, except that tokens are kept in the store and may be of other issuers,
     // that those who keep something in Redis reach it alike, and that what goes on in the background outlives a panic.
     ("token", 2, &["store", "issuer"]),
-    ("issuer", 2, &[]),
+    ("issuer", 2, &["lasting"]),
     ("store", 2, &["redis"]),
     ("upstream", 2, &["lasting"]),
     ("password", 2, &[]),
-    ("limiter", 2, &["redis"]),
+    ("limiter", 2, &["redis", "lasting"]),
     ("redis", 2, &[]),
     ("tls", 2, &[]),
     ("log", 2, &[]),
