@@ -21,7 +21,7 @@ pub enum StoreError {
     /// The database refused a statement.
     #[error("the database refused a statement")]
     Query(#[source] Cause),
-    /// The database takes no writes for now: it is read-only, or a disk is full. Nothing was written.
+    /// The database takes no writes for now: it is read-only, or a disk is full or fails. Nothing was written.
     #[error("the database takes no writes")]
     Unwritable(#[source] Cause),
     /// Redis, which keeps the revocations, can't be used, or could not do what it was asked. What was asked may still happen.
@@ -130,7 +130,7 @@ impl From<sqlx::Error> for Failure {
         match &error {
             sqlx::Error::Database(database) => {
                 if let Some(mysql) = database.try_downcast_ref::<MySqlDatabaseError>() {
-                    return of_mysql(mysql);
+                    return of_mysql(mysql.number(), mysql.message());
                 }
                 let cause = Cause(database.to_string());
                 // The low byte of SQLite's extended code is the primary one: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
@@ -152,10 +152,10 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// See <https://mariadb.com/kb/en/mariadb-error-code-reference/>, which MySQL shares up to 1899.
-fn of_mysql(error: &MySqlDatabaseError) -> Failure {
-    let number = error.number();
-    let cause = Cause(format!("{number}: {}", without_values(number, error.message())));
+/// See <https://mariadb.com/kb/en/mariadb-error-code-reference/>, which MySQL shares up to 1899. Numbers below 1000 are those of
+/// the library below both (`mysys_err.h`).
+fn of_mysql(number: u16, message: &str) -> Failure {
+    let cause = Cause(format!("{number}: {}", without_values(number, message)));
     match number {
         // Lock wait timeout, deadlock (Galera: conflict at certification), record changed since it was read.
         1205 | 1213 | 1020 => Failure::Conflict(cause),
@@ -163,9 +163,25 @@ fn of_mysql(error: &MySqlDatabaseError) -> Failure {
         // Too many connections, a Galera node that is not ready, shutdown, killed, a commit that failed (Galera: the node was
         // cut off meanwhile), interrupted.
         1040 | 1047 | 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1180 | 1317 | 1927 => Failure::Broken(cause),
-        // Disk full, table full; read-only by an option, a transaction, or the engine.
-        1021 | 1114 | 1290 | 1792 | 1836 => Failure::Final(StoreError::Unwritable(cause)),
+        // A file that can't be written, disk full (each twice), table full, no binary log; read-only by an option, a
+        // transaction, or the engine.
+        3 | 1026 | 20 | 1021 | 1114 | 1598 | 1290 | 1792 | 1836 => Failure::Final(StoreError::Unwritable(cause)),
+        // What the system said to a storage engine.
+        1030 if finds_no_room(message) => Failure::Final(StoreError::Unwritable(cause)),
         _ => Failure::Final(StoreError::Query(cause)),
+    }
+}
+
+/// Whether `Got error 28 "No space left on device" from storage engine …` is about room: ENOSPC, or a quota (EDQUOT), whose
+/// number is also what engines give to errors of their own that they can't explain.
+fn finds_no_room(message: &str) -> bool {
+    let mut numbers = message
+        .split(|character: char| !character.is_ascii_digit())
+        .filter(|digits| !digits.is_empty());
+    match numbers.next() {
+        Some("28") => true,
+        Some("122") => message.contains("quota"),
+        _ => false,
     }
 }
 
@@ -195,6 +211,55 @@ mod tests {
         let said = "Table 'doorward.users' doesn't exist";
         assert_eq!(without_values(1146, said), said);
         assert_eq!(without_values(1064, "it's odd"), "it's odd");
+    }
+
+    #[test]
+    fn whatever_a_full_disk_is_called_the_database_takes_no_writes_for_now() {
+        let unwritable =
+            |number, message: &str| matches!(of_mysql(number, message), Failure::Final(StoreError::Unwritable(_)));
+        let full = "Errcode: 28 \"No space left on device\"";
+        for (number, message) in [
+            (3, format!("Error writing file '/tmp/MLfd=24' ({full})")),
+            (
+                20,
+                format!("Disk is full writing './doorward/users.MYD' ({full}). Waiting for someone to free space..."),
+            ),
+            (
+                1021,
+                "Disk full (/tmp/#sql); waiting for someone to free some space... (errno: 28)".to_owned(),
+            ),
+            (
+                1026,
+                "Error writing file 'binlog' (errno: 28 \"No space left on device\")".to_owned(),
+            ),
+            (
+                1030,
+                "Got error 28 \"No space left on device\" from storage engine InnoDB".to_owned(),
+            ),
+            (
+                1030,
+                "Got error 28 - 'No space left on device' from storage engine".to_owned(),
+            ),
+            (
+                1030,
+                "Got error 122 \"Disk quota exceeded\" from storage engine Aria".to_owned(),
+            ),
+            (1114, "The table 'users' is full".to_owned()),
+            (
+                1598,
+                "Binary logging not possible. Message: the binary log can't be written".to_owned(),
+            ),
+        ] {
+            assert!(unwritable(number, &message), "{number}: {message}");
+        }
+        for message in [
+            "Got error 122 \"Internal (unspecified) error in handler\" from storage engine InnoDB",
+            "Got error 128 \"Out of memory in engine\" from storage engine InnoDB",
+            "Got an error from storage engine",
+        ] {
+            assert!(!unwritable(1030, message), "{message}");
+        }
+        assert!(!unwritable(1064, "You have an error in your SQL syntax near '28'"));
     }
 
     #[test]

@@ -161,6 +161,34 @@ async fn a_commit_that_failed_and_others_in_the_way_each_time_are_told_as_not_av
 }
 
 #[tokio::test]
+async fn a_disk_that_is_full_is_told_as_such_whatever_the_server_calls_it() {
+    let db = Db::mariadb().await;
+    let no_space = "(Errcode: 28 \"No space left on device\")";
+    for (number, text) in [
+        (3, format!("Error writing file {no_space}")),
+        (20, format!("Disk is full {no_space}")),
+        (1021, format!("Disk full {no_space}")),
+        (1026, format!("Error writing file {no_space}")),
+        (
+            1030,
+            "Got error 28 \"No space left on device\" from storage engine InnoDB".to_owned(),
+        ),
+        (1598, "Binary logging not possible".to_owned()),
+    ] {
+        db.run(&format!(
+            "CREATE OR REPLACE TRIGGER full BEFORE INSERT ON users FOR EACH ROW \
+             SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = '{text}'"
+        ))
+        .await;
+        let failed = db.store.create_user(&new_user("ann")).await;
+        let unwritable = matches!(failed, Err(WriteUserError::Store(StoreError::Unwritable(_))));
+        assert!(unwritable, "{number}: {failed:?}");
+    }
+    db.run("DROP TRIGGER full").await;
+    db.user("ann").await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_told_at_once() {
     let db = Db::mariadb().await;
     let mut config = db.config.clone();

@@ -6,11 +6,13 @@ use std::time::Duration;
 use doorward::id::UserId;
 use doorward::store::Store;
 use doorward::store::audit::{Actor, Detail, Event, EventKind, Filter, Order, Reason, Recorded};
+use sqlx::ConnectOptions;
+use sqlx::mysql::MySqlConnectOptions;
 
 use super::audit::{all, failed};
-use super::{Db, NOW, later, on_both};
+use super::{Db, NOW, Place, later, on_both};
 use crate::support::mariadb::{Database, Server};
-use crate::support::{DEADLINE, eventually, when};
+use crate::support::{DEADLINE, eventually, when, within};
 
 on_both!(
     a_query_takes_every_filter_and_pages_without_gap_or_repetition,
@@ -188,4 +190,43 @@ async fn events_wait_for_a_database_that_is_away() {
     })
     .await;
     assert_eq!(store.audit_dropped(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_wait_for_a_disk_that_is_full() {
+    let db = Db::mariadb().await;
+    // What a table without transactions was told stays, though the row that it was told of is refused.
+    db.run("CREATE TABLE tries (try INT) ENGINE = MyISAM").await;
+    db.run(
+        "CREATE TRIGGER full BEFORE INSERT ON audit_events FOR EACH ROW BEGIN INSERT INTO tries VALUES (1); \
+         SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1026, MESSAGE_TEXT = 'Error writing file (errno: 28)'; END",
+    )
+    .await;
+    for n in 0..50 {
+        db.store.note(failed(n));
+    }
+    let Place::MariaDb(database) = &db.place else {
+        panic!("this test is about MariaDB")
+    };
+    let url: MySqlConnectOptions = database.url().parse().unwrap();
+    let mut connection = url.connect().await.unwrap();
+    // Were they given up, nobody would try again.
+    let tried_again = async {
+        let count = "SELECT COUNT(*) FROM tries";
+        while sqlx::query_scalar::<_, i64>(count)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+            < 2
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("they are tried again", tried_again).await;
+    db.run("DROP TRIGGER full").await;
+    eventually(DEADLINE, "all are written", || async {
+        when(super::audit::kinds(&db.store).await.len() == 50)
+    })
+    .await;
+    assert_eq!(db.store.audit_dropped(), 0);
 }
