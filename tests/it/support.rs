@@ -8,6 +8,7 @@ pub(crate) mod dns;
 pub(crate) mod galera;
 pub(crate) mod gateway;
 pub(crate) mod idp;
+pub(crate) mod lookups;
 pub(crate) mod mariadb;
 pub(crate) mod nginx;
 pub(crate) mod process;
@@ -30,6 +31,13 @@ pub(crate) use upstream::{Reply, Seen, Upstream, describe};
 
 /// How long a test waits for what must happen. Long: a machine under load is slow, and only a failure waits so long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How soon what broke must be well again, where `tools/faults` asks for that (`RECOVERY_SECONDS`). It wants a machine that has
+/// little else to do: there, and only there, tests hold times to bounds as well.
+pub(crate) fn asked_recovery() -> Option<Duration> {
+    let seconds = std::env::var("RECOVERY_SECONDS").ok()?;
+    Some(Duration::from_secs(seconds.parse().expect("a number of seconds")))
+}
 
 /// Waits until `condition` gives a value; panics with `what` when it has not by the deadline.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(

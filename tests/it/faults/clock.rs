@@ -99,7 +99,7 @@ async fn an_hour_forward_and_back_revives_no_token_and_stops_nothing() {
 
     clock.set(0);
     // It has minutes left.
-    recovers("a clock that was an hour ahead", || async {
+    recovers(&client, "a clock that was an hour ahead", || async {
         when(guarded(&live).await.0 == 200)
     })
     .await;
@@ -118,7 +118,7 @@ async fn an_hour_forward_and_back_revives_no_token_and_stops_nothing() {
     revocations_are_read(&client, &process).await;
 
     clock.set(0);
-    recovers("a clock that was an hour behind", || async {
+    recovers(&client, "a clock that was an hour behind", || async {
         let now = log_in(&client, &live).await;
         when(guarded(&now).await.0 == 200)
     })

@@ -7,20 +7,22 @@ use doorward::time::monotonic;
 use futures_util::future::join_all;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
+use tokio::process::Command;
 
 use super::kept::{Kept, Refused};
 use super::told::Told;
 use super::{Client, recovers};
+use crate::support::lookups::{self, Lookups};
 use crate::support::mariadb::{self, DURABLE, Database, Server};
-use crate::support::process::Process;
+use crate::support::process::{Process, doorward_with_open_files};
 use crate::support::wire::Wire;
 use crate::support::{DEADLINE, Upstream, eventually, usual_routes, when};
 
 const STALENESS: Duration = Duration::from_secs(3);
 const SETTINGS: &str = "[store]\nconnect_timeout = \"1s\"\nquery_timeout = \"1s\"\nmigrate_on_start = true\n\
                         [keys]\ncreate = true\n[revocation]\npoll_interval = \"100ms\"\nmax_staleness = \"3s\"\n";
-/// What an answer may take by these settings, a second for a connection and one to use it, and what a busy machine adds.
-const BOUND: Duration = Duration::from_secs(2 + 6);
+/// What a question to the database may take by these settings: a second for a connection, and one to use it.
+const TIMEOUTS: Duration = Duration::from_secs(1 + 1);
 
 /// A gateway on a database, with users in each state that matters.
 struct Scene {
@@ -32,12 +34,11 @@ struct Scene {
     _upstream: Upstream,
 }
 
-/// What was asked, and what came back after how long.
+/// What was asked, and what came back.
 struct Answer {
     what: &'static str,
     status: u16,
     code: String,
-    took: Duration,
 }
 
 impl Scene {
@@ -46,9 +47,13 @@ impl Scene {
     }
 
     async fn with(cause: &'static str, url: &str, settings: &str) -> Self {
+        Self::by(cause, url, settings, doorward_with_open_files(128)).await
+    }
+
+    async fn by(cause: &'static str, url: &str, settings: &str, command: Command) -> Self {
         let upstream = Upstream::echo().await;
         let settings = settings.replace("[store]", &format!("[store]\nurl = {url:?}"));
-        let process = Process::serve(&format!("{settings}{}", usual_routes(&upstream))).await;
+        let process = Process::serve_by(&format!("{settings}{}", usual_routes(&upstream)), command).await;
         let client = Client::at(&process);
         Self {
             cause,
@@ -74,7 +79,7 @@ impl Scene {
             "password",
         ];
         let asked = ASKED.map(|what| async move {
-            let (client, kept, since) = (&self.client, &self.kept, monotonic());
+            let (client, kept) = (&self.client, &self.kept);
             let (status, body) = match what {
                 "seen" => client.get_whole("/c/x", &kept.known.token).await,
                 "unseen" => client.get_whole("/c/x", &kept.fresh.token).await,
@@ -90,7 +95,6 @@ impl Scene {
                 what,
                 status,
                 code: body["code"].as_str().unwrap_or_default().to_owned(),
-                took: since.elapsed(),
             }
         });
         join_all(asked).await
@@ -98,9 +102,7 @@ impl Scene {
 
     /// While it lasts: `began` is when the cause began at the latest, `word` is what tells of it.
     async fn while_it_lasts(&self, began: Instant, word: &str) {
-        let mut answers = self.ask().await;
-        for answer in &answers {
-            let Answer { what, status, code, .. } = answer;
+        for Answer { what, status, code } in &self.ask().await {
             let unavailable = *status == 503 && code == "store_unavailable";
             let stale = *status == 503 && code == "revocations_unavailable" && began.elapsed() >= STALENESS;
             let expected = match *what {
@@ -113,8 +115,7 @@ impl Scene {
             assert!(expected, "{}: {what}: {status} {code}", self.cause);
         }
         Told::not_ready(&self.process, &[word]).await;
-        let later = self.ask().await;
-        for Answer { what, status, code, .. } in &later {
+        for Answer { what, status, code } in &self.ask().await {
             let expected = match *what {
                 "seen" | "unseen" | "logout" | "password" => (503, "revocations_unavailable"),
                 "logged out" => (401, "token_revoked"),
@@ -123,16 +124,6 @@ impl Scene {
             };
             assert_eq!((*status, code.as_str()), expected, "{}: {what}", self.cause);
         }
-        answers.extend(later);
-        for answer in &answers {
-            let what = answer.what;
-            assert!(answer.took < BOUND, "{}: {what} took {:?}", self.cause, answer.took);
-        }
-        let slowest = answers.iter().max_by_key(|answer| answer.took).expect("there are some");
-        eprintln!(
-            "{}: the slowest answer ({}) took {:?}",
-            self.cause, slowest.what, slowest.took
-        );
         self.told
             .that_guarded_routes_are_refused(&self.process, "the database", &[word])
             .await;
@@ -141,7 +132,7 @@ impl Scene {
     /// Once it is over.
     async fn once_it_is_over(&mut self, refused: Refused) {
         let (client, known) = (&self.client, &self.kept.known);
-        recovers(self.cause, || async {
+        recovers(client, self.cause, || async {
             let seen = client.get("/c/x", &known.token).await == 200;
             let ready = self.process.ready().await["ready"] == true;
             when(seen && ready && client.log_in(known).await.0 == 200)
@@ -216,6 +207,8 @@ async fn a_database_that_is_started_again_costs_no_more_than_the_moment() {
     // Nobody is refused for what can't be read for a moment.
     let settings = SETTINGS.replace("max_staleness = \"3s\"", "max_staleness = \"1m\"");
     let mut scene = Scene::with("restarted", &database.url(), &settings).await;
+    // A connection that had died is replaced once.
+    scene.client.auth_waits(2 * TIMEOUTS);
     server.end();
     let Scene { client, kept, .. } = &mut scene;
     // It ends while this is asked for: some of it may be done, and is to hold then.
@@ -247,6 +240,7 @@ async fn a_database_that_stands_still_holds_nobody_up_beyond_its_timeouts() {
     let server = Server::start().await;
     let database = Database::create_in(&server).await;
     let mut scene = Scene::on("frozen", &database.url()).await;
+    scene.client.auth_waits(TIMEOUTS);
     server.freeze();
     scene.while_it_lasts(monotonic(), "did not answer within 1s").await;
     server.thaw();
@@ -258,6 +252,7 @@ async fn a_database_behind_a_slow_network_holds_nobody_up_beyond_its_timeouts() 
     let database = Database::create().await;
     let wire = Wire::to(database.port).await;
     let mut scene = Scene::on("slow", &database.url_at(wire.address.port())).await;
+    scene.client.auth_waits(TIMEOUTS);
     wire.delay(Duration::from_millis(1500));
     scene.while_it_lasts(monotonic(), "did not answer within 1s").await;
     wire.delay(Duration::ZERO);
@@ -273,5 +268,27 @@ async fn a_database_that_has_no_connection_left_is_asked_until_it_has() {
     crowd.close_the_door().await;
     scene.while_it_lasts(monotonic(), "Too many connections").await;
     crowd.leave().await;
+    scene.once_it_is_over(Refused::Undone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_name_nobody_resolves_is_used_over_what_is_open_and_else_missed_until_somebody_does() {
+    let (lookups, database) = (Lookups::answered().await, Database::create().await);
+    let url = database.url().replace("127.0.0.1", lookups::NAME);
+    let mut scene = Scene::by("without a name server", &url, SETTINGS, lookups.doorward()).await;
+    scene.client.auth_waits(TIMEOUTS);
+    lookups.fall_silent();
+    // Whoever finds no open connection idle would need another one.
+    let Scene { client, kept, .. } = &scene;
+    eventually(DEADLINE, "open connections go on", || async {
+        when(client.log_in(&kept.known).await.0 == 200)
+    })
+    .await;
+    for account in [&kept.known, &kept.fresh] {
+        assert_eq!(client.get("/c/x", &account.token).await, 200);
+    }
+    database.kill_connections().await;
+    scene.while_it_lasts(monotonic(), "did not answer within 1s").await;
+    lookups.answer();
     scene.once_it_is_over(Refused::Undone).await;
 }

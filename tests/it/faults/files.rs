@@ -66,9 +66,11 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
     let used = processor_time(process.id());
     for _ in 0..10 {
         inside.send(ask("/c/x")).await;
-        assert_eq!(inside.answer().await.status, 200, "over the connections that there are");
+        let answer = client.timed("/c/x", inside.answer()).await;
+        assert_eq!(answer.status, 200, "over the connections that there are");
         inside.send(ask("/other/x")).await;
-        assert_eq!(inside.answer().await.status, 502, "a new one would have to be opened");
+        let answer = client.timed("/other/x", inside.answer()).await;
+        assert_eq!(answer.status, 502, "a new one would have to be opened");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let used = processor_time(process.id()).saturating_sub(used);
@@ -83,7 +85,7 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
         login.len()
     );
     inside.send(login).await;
-    let answer = inside.answer().await;
+    let answer = client.timed("/auth/login", inside.answer()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let leaving = Account::from_tokens(&answer.json());
     inside.send(get("/c/x", &leaving)).await;
@@ -92,7 +94,7 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
     inside
         .send(logout.replace("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"))
         .await;
-    let answer = inside.answer().await;
+    let answer = client.timed("/auth/logout", inside.answer()).await;
     assert_eq!(answer.status, 204, "{answer:?}");
     inside.send(get("/c/x", &leaving)).await;
     assert_eq!(inside.answer().await.problem(), "token_revoked");
@@ -107,7 +109,11 @@ async fn without_a_file_left_to_open_who_is_connected_goes_on_and_who_comes_is_l
     let answer = timeout(recovery(), outside.answer()).await;
     let answer = answer.unwrap_or_else(|_| panic!("whoever waited is not let in within {:?}", recovery()));
     assert_eq!(answer.status, 200, "whoever waited is let in");
-    eprintln!("no more files: who waited is answered after {:?}", since.elapsed());
+    eprintln!(
+        "no more files: who waited is answered after {:?}; the longest answers: {}",
+        since.elapsed(),
+        client.longest()
+    );
     assert!(client.is_revoked(&leaving.token).await, "the logout holds");
     let refresh = json!({"refresh_token": leaving.refresh_token});
     assert_eq!(client.post("/auth/refresh", None, &refresh).await.0, 401);

@@ -18,6 +18,10 @@ use crate::support::{Account, DEADLINE, TestGateway, Upstream, eventually, galer
 /// A node may wait for another that is gone until it is sure of that, which is a few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a question to the database may take: the time for a connection, which is as it comes, and that for an answer; twice, as a
+/// connection that had died is replaced once.
+const TIMEOUTS: Duration = Duration::from_secs(2 * (5 + 10));
+
 /// A connection of the test's own to a node.
 async fn connect(database: &Database, node: &Server) -> MySqlConnection {
     let url: MySqlConnectOptions = database.url_on(node).parse().expect("a URL");
@@ -107,7 +111,11 @@ async fn a_gateway_whose_node_is_cut_off_goes_on_with_the_other_and_has_forgotte
         database.url_at(wire.address.port())
     );
     let process = Process::serve(&there).await;
-    let (here, there) = (Client::of(&gateway), Client::at(&process));
+    let mut here = Client::new(gateway.url(""), gateway.http.clone());
+    let mut there = Client::at(&process);
+    for client in [&mut here, &mut there] {
+        client.auth_waits(TIMEOUTS);
+    }
     let user = Account::sign_up_at(&here.http, &here.base).await;
     each_knows_what_the_other_does(&user, [&here, &there]).await;
     conflicts_are_nobodys_business(&nodes, &user, [&here, &there]).await;
@@ -151,7 +159,7 @@ async fn a_gateway_whose_node_is_cut_off_goes_on_with_the_other_and_has_forgotte
     );
 
     wire.lead_to(first.port());
-    recovers("Galera, on the other node", || async {
+    recovers(&there, "Galera, on the other node", || async {
         when(there.get("/c/x", &cut_off.known.token).await == 200)
     })
     .await;
@@ -162,7 +170,7 @@ async fn a_gateway_whose_node_is_cut_off_goes_on_with_the_other_and_has_forgotte
     isolate(database, second, false).await;
     galera::is_synced(second).await;
     wire.lead_to(second.port());
-    recovers("Galera, on its own node again", || async {
+    recovers(&there, "Galera, on its own node again", || async {
         when(there.log_in(&cut_off.known).await.0 == 200)
     })
     .await;
@@ -172,6 +180,7 @@ async fn a_gateway_whose_node_is_cut_off_goes_on_with_the_other_and_has_forgotte
         }
     }
     each_knows_what_the_other_does(&user, [&here, &there]).await;
+    eprintln!("Galera, on the first node: the longest answers: {}", here.longest());
     let log = process.log();
     for secret in cut_off.secrets().into_iter().chain([mariadb::PASSWORD]) {
         assert!(!log.contains(secret), "{secret} in {log}");

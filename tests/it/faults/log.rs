@@ -39,6 +39,7 @@ async fn all_goes_on(redirection: &str) {
     assert_eq!(client.log_out(&user.token).await, 204);
     assert_eq!(client.get("/c/x", &user.token).await, 401);
     assert_eq!(process.ready().await["ready"], true);
+    eprintln!("a log to {redirection}: the longest answers: {}", client.longest());
     // What a pipe takes before its reader has gone are nine of these lines.
     eventually(DEADLINE, "what is lost is counted", || async {
         let lost = metric(&client.http, process.admin, "doorward_log_lines_lost_total").await;

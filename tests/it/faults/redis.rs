@@ -3,15 +3,19 @@
 
 use std::time::Duration;
 
-use doorward::time::monotonic;
+use tokio::process::Command;
 
 use super::kept::{Kept, Meanwhile, Refused};
 use super::told::Told;
 use super::{Client, recovers};
-use crate::support::process::Process;
+use crate::support::lookups::{self, Lookups};
+use crate::support::process::{Process, doorward_with_open_files};
 use crate::support::redis::Redis;
 use crate::support::wire::Wire;
-use crate::support::{TestGateway, Upstream, usual_routes, when};
+use crate::support::{Account, DEADLINE, Upstream, eventually, metric, usual_routes, when};
+
+/// What a question to Redis may take: a second for a connection, and one for an answer.
+const TIMEOUTS: Duration = Duration::from_secs(1 + 1);
 
 fn url(wire: &Wire) -> String {
     format!("redis://{}", wire.address)
@@ -40,12 +44,16 @@ impl Scene {
     }
 
     async fn with(cause: &'static str, redis: &str, staleness: &str) -> Self {
+        Self::by(cause, redis, staleness, doorward_with_open_files(128)).await
+    }
+
+    async fn by(cause: &'static str, redis: &str, staleness: &str, command: Command) -> Self {
         let upstream = Upstream::echo().await;
         let toml = format!(
             "{}\n[revocation]\nurl = \"{redis}\"\npoll_interval = \"100ms\"\nmax_staleness = \"{staleness}\"\n",
             usual_routes(&upstream)
         );
-        let process = Process::serve(&toml).await;
+        let process = Process::serve_by(&toml, command).await;
         let client = Client::at(&process);
         Self {
             cause,
@@ -59,14 +67,8 @@ impl Scene {
 
     /// While it lasts: `word` is what tells of it sooner or later.
     async fn while_it_lasts(&mut self, word: &str) {
-        let since = monotonic();
         let (status, body) = self.kept.log_out(&self.client).await;
         assert_eq!(status, 503, "{body}");
-        eprintln!(
-            "a Redis that is {}: a logout is refused after {:?}",
-            self.cause,
-            since.elapsed()
-        );
         let meanwhile = self.kept.meanwhile(&self.client).await;
         assert_eq!(meanwhile, WITHOUT_REDIS, "{}", self.cause);
         Told::not_ready(&self.process, &[word]).await;
@@ -89,7 +91,7 @@ impl Scene {
 
     async fn once_it_is_over(&mut self, refused: Refused) {
         let (client, known) = (&self.client, &self.kept.known);
-        recovers(&format!("a Redis that was {}", self.cause), || async {
+        recovers(client, &format!("a Redis that was {}", self.cause), || async {
             let seen = client.get("/c/x", &known.token).await == 200;
             when(seen && self.process.ready().await["ready"] == true)
         })
@@ -116,6 +118,7 @@ async fn a_redis_that_is_killed_is_missed_until_it_is_back_and_all_have_written_
 async fn a_redis_that_stands_still_is_missed_until_it_goes_on() {
     let redis = Redis::start_settled().await;
     let mut scene = Scene::on("frozen", &redis.url()).await;
+    scene.client.auth_waits(TIMEOUTS);
     redis.freeze();
     scene.while_it_lasts("Redis can't be used").await;
     redis.thaw();
@@ -127,6 +130,7 @@ async fn a_redis_behind_a_slow_network_promises_nothing_and_holds_nobody_up() {
     let redis = Redis::start_settled().await;
     let wire = Wire::to(redis.port).await;
     let mut scene = Scene::on("slow", &url(&wire)).await;
+    scene.client.auth_waits(TIMEOUTS);
     wire.delay(Duration::from_secs(3));
     scene.while_it_lasts("Redis can't be used").await;
     wire.delay(Duration::ZERO);
@@ -179,6 +183,30 @@ async fn a_redis_that_has_no_connection_left_is_asked_until_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_whose_name_nobody_resolves_is_used_over_what_is_open_and_else_missed_until_somebody_does() {
+    let (lookups, redis) = (Lookups::answered().await, Redis::start_settled().await);
+    let url = redis.url().replace("127.0.0.1", lookups::NAME);
+    let mut scene = Scene::by("without a name server", &url, "3s", lookups.doorward()).await;
+    scene.client.auth_waits(TIMEOUTS);
+    lookups.fall_silent();
+    let (status, tokens) = scene.client.log_in(&scene.kept.known).await;
+    assert_eq!(status, 200, "{tokens}");
+    let leaving = Account::from_tokens(&tokens);
+    assert_eq!(scene.client.get("/c/x", &leaving.token).await, 200);
+    assert_eq!(
+        scene.client.log_out(&leaving.token).await,
+        204,
+        "open connections go on"
+    );
+    assert!(scene.client.is_revoked(&leaving.token).await);
+    let _: i64 = redis.run("CLIENT KILL TYPE normal").await;
+    scene.while_it_lasts("Redis can't be used").await;
+    lookups.answer();
+    scene.once_it_is_over(Refused::Undone).await;
+    assert!(scene.client.is_revoked(&leaving.token).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_counted_alone_while_redis_is_slow_full_or_may_not_write() {
     let (upstream, redis) = (Upstream::echo().await, Redis::start().await);
     let wire = Wire::to(redis.port).await;
@@ -188,29 +216,40 @@ async fn limits_are_counted_alone_while_redis_is_slow_full_or_may_not_write() {
         url(&wire),
         upstream.url()
     );
-    let gateway = TestGateway::start(&toml).await;
-    let alone = async || gateway.metric("doorward_limits_alone_total").await.expect("the metric");
+    let process = Process::serve(&toml).await;
+    let client = Client::at(&process);
+    let alone = async || {
+        let counted = metric(&client.http, process.admin, "doorward_limits_alone_total").await;
+        counted.expect("the metric")
+    };
+    let told = || {
+        process
+            .log()
+            .matches("limits are counted by this gateway alone")
+            .count()
+    };
     let counts_in_redis = async |cause: &str| {
-        recovers(&format!("limits in a Redis, {cause}"), || async {
+        recovers(&client, &format!("limits in a Redis, {cause}"), || async {
             let before = alone().await;
-            let status = gateway.get("/x", None).await.0;
+            let status = client.get("/x", "").await;
             when(status == 200 && alone().await <= before)
         })
         .await;
     };
     counts_in_redis("at the start").await;
     for cause in ["slow", "full", "may not write"] {
-        let before = alone().await;
+        let (before, told_before) = (alone().await, told());
         match cause {
             "slow" => wire.delay(Duration::from_secs(2)),
             "full" => drop(redis.run::<String>("CONFIG SET maxmemory 1").await),
             _ => drop(redis.run::<String>("REPLICAOF 127.0.0.1 1").await),
         }
         for _ in 0..10 {
-            let (status, body) = gateway.get("/x", None).await;
+            let (status, body) = client.get_whole("/x", "").await;
             assert_eq!(status, 200, "{cause}: {body}");
         }
         assert!(alone().await >= before + 10.0, "{cause}");
+        eventually(DEADLINE, "the log says it", || async { when(told() > told_before) }).await;
         match cause {
             "slow" => wire.delay(Duration::ZERO),
             "full" => drop(redis.run::<String>("CONFIG SET maxmemory 0").await),

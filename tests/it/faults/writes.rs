@@ -1,11 +1,13 @@
 //! A database that takes no writes, or takes them slowly.
 
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::process::Command;
 
 use super::kept::{Kept, Meanwhile, Refused};
 use super::log::with_log;
 use super::told::Told;
-use super::{Client, PATIENCE, recovers};
+use super::{Client, PATIENCE, TIMEOUTS, recovers};
 use crate::support::mariadb::{Database, Server};
 use crate::support::process::{Process, doorward_with_open_files, limit_files};
 use crate::support::{Account, DEADLINE, Upstream, eventually, usual_routes, when};
@@ -61,7 +63,10 @@ impl Scene {
     /// Once it takes writes again.
     async fn once_it_is_over(&mut self, refused: Refused) {
         let (client, known) = (&self.client, &self.kept.known);
-        recovers(self.cause, || async { when(client.log_in(known).await.0 == 200) }).await;
+        recovers(client, self.cause, || async {
+            when(client.log_in(known).await.0 == 200)
+        })
+        .await;
         self.kept.holds(&self.client, refused).await;
         let log = self.process.log();
         for secret in self.kept.secrets() {
@@ -74,6 +79,7 @@ impl Scene {
 async fn a_database_that_is_slow_delays_nobody_beyond_the_timeout_and_loses_nothing() {
     let database = Database::create().await;
     let mut scene = Scene::on("a locked table", &database.url()).await;
+    scene.client.auth_waits(TIMEOUTS);
     let lock = database.lock_tables("sessions WRITE, refresh_tokens WRITE").await;
     assert_eq!(scene.kept.meanwhile(&scene.client).await, Meanwhile::REFUSED);
     scene.the_rest_goes_on().await;
@@ -104,6 +110,8 @@ async fn a_full_mariadb_keeps_what_it_has_and_takes_the_rest_later() {
     let server = Server::start().await;
     let database = Database::create_in(&server).await;
     let mut scene = Scene::on("a full MariaDB", &database.url()).await;
+    // It has much to do, too.
+    scene.client.auth_waits(TIMEOUTS);
     // Each table a little below the limit, and each row that comes wants a page of its own soon.
     limit_files(server.id(), Some(LARGEST)).await;
     let (client, known) = (&scene.client, &scene.kept.known);
@@ -171,7 +179,7 @@ async fn a_full_disk_under_sqlite(command: Command, told: bool) -> Scene {
 async fn a_full_disk_under_sqlite_and_the_log_loses_nothing_and_is_forgotten_once_there_is_room() {
     let scene = a_full_disk_under_sqlite(doorward_with_open_files(128), false).await;
     assert_eq!(scene.client.get("/public/afterwards", "").await, 200);
-    recovers("a log on a full disk", || async {
+    recovers(&scene.client, "a log on a full disk", || async {
         when(scene.process.log().contains("/public/afterwards"))
     })
     .await;
@@ -181,4 +189,22 @@ async fn a_full_disk_under_sqlite_and_the_log_loses_nothing_and_is_forgotten_onc
 async fn a_full_disk_under_sqlite_alone_is_told_by_the_log() {
     // Another process writes the log, which no limit of the gateway's holds for.
     a_full_disk_under_sqlite(with_log("2> >(exec cat >&2)"), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_that_another_process_keeps_locked_is_read_on_and_takes_the_rest_later() {
+    let mut scene = Scene::with("a locked SQLite", PATIENCE, doorward_with_open_files(128)).await;
+    scene.client.auth_waits(TIMEOUTS);
+    let file = scene.process.path("data/doorward.db");
+    let mut other = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let mut run = async |sql: &'static str| sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
+    // It waits for its turn.
+    run("BEGIN IMMEDIATE").await;
+    assert_eq!(scene.kept.meanwhile(&scene.client).await, Meanwhile::REFUSED);
+    assert_eq!(scene.client.log_in(&scene.kept.known).await.0, 503);
+    scene.the_rest_goes_on().await;
+    let word = "the database did not answer within 2s";
+    scene.told.that_requests_are_refused(&scene.process, &[word]).await;
+    run("ROLLBACK").await;
+    scene.once_it_is_over(Refused::Undone).await;
 }
