@@ -1,14 +1,16 @@
 //! Floods: each ends with its connection, others are served, and memory stays.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use doorward::time::monotonic;
 use serde_json::{Value, json};
 
 use super::play::{Play, play_at};
 use crate::support::mariadb::Database;
 use crate::support::process::{Process, free_address};
-use crate::support::{Backend, Reply, Upstream, usual_routes};
+use crate::support::{Backend, Reply, Upstream, asked_recovery, usual_routes};
 use crate::tls::Authority;
 
 /// `PROTOCOL_ERROR`.
@@ -16,6 +18,9 @@ const PROTOCOL: u64 = 1;
 
 /// `ENHANCE_YOUR_CALM`.
 const CALM: u64 = 11;
+
+/// How long whoever behaves waits for an answer at the most, where times are held to bounds.
+const BOUND: Duration = Duration::from_secs(1);
 
 /// How long whoever behaves waits between two requests.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -134,9 +139,13 @@ async fn withstands(backend: Backend) {
     .await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/public/x", process.address);
+    // The answer that took longest.
+    let longest = Cell::new(Duration::ZERO);
     let served = async || {
+        let since = monotonic();
         let answer = http.get(&url).send().await.unwrap();
         assert_eq!(answer.status(), 200);
+        longest.set(longest.get().max(since.elapsed()));
     };
     served().await;
     let before = process.resident_bytes();
@@ -144,14 +153,27 @@ async fn withstands(backend: Backend) {
         for (name, mut steps) in floods(&address.to_string()) {
             steps.push(json!(["over"]));
             let steps = steps.into_iter().fold(Play::default(), Play::step);
-            let mut flood = std::pin::pin!(play_at(address, tls, vec![steps]));
-            let told = loop {
-                tokio::select! {
-                    told = &mut flood => break told,
-                    () = served() => tokio::time::sleep(PAUSE).await,
-                }
+            longest.set(Duration::ZERO);
+            let is_over = Cell::new(false);
+            let flood = async {
+                let told = play_at(address, tls, vec![steps]).await;
+                is_over.set(true);
+                told
             };
-            let told = &told[0];
+            let others = async {
+                while !is_over.get() {
+                    served().await;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                served().await;
+            };
+            let (told, ()) = tokio::join!(flood, others);
+            let (told, longest) = (&told[0], longest.get());
+            eprintln!("{name}, TLS {tls}, {backend:?}: others are served within {longest:?}");
+            assert!(
+                asked_recovery().is_none() || longest <= BOUND,
+                "{name}, TLS {tls}, {backend:?}: another waits for {longest:?}"
+            );
             assert_eq!(told["closed"], true, "{name}, TLS {tls}, {backend:?}: {told}");
             let code = told["goaway"].as_u64();
             // What may not stand there at all, or is too much of a head, is an error of the protocol.
@@ -163,7 +185,6 @@ async fn withstands(backend: Backend) {
                 _ => code == Some(CALM),
             };
             assert!(expected, "{name}, TLS {tls}, {backend:?}: {told}");
-            served().await;
         }
     }
     let grown = process.resident_bytes().saturating_sub(before);
