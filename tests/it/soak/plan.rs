@@ -63,8 +63,9 @@ impl Plan {
         let lasts = Duration::from_secs_f64(minutes * 60.0);
         Self {
             lasts,
-            // Longer than tokens live, and than what is kept of sessions that ended.
-            warm_up: (lasts / 4).min(seconds(600)),
+            // Longer than tokens live, than what is kept of sessions that ended, and than glibc's heaps take to reach their
+            // level: after ten minutes they grow by a few percent more, and after twenty by next to nothing.
+            warm_up: (lasts / 3).min(seconds(1200)),
             rate: setting("SOAK_RATE", 17_000.0),
             users: 48,
             slow: 12,
