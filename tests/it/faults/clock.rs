@@ -181,7 +181,7 @@ async fn forty_days_ahead_and_back_revive_no_token_and_end_no_session_also_for_w
     assert_eq!(process.log().matches("the clock was set ahead").count(), 1);
 
     clock.set(0);
-    recovers("a clock that was forty days ahead", || async {
+    recovers(&client, "a clock that was forty days ahead", || async {
         when(client.get("/c/x", &live.token).await == 200)
     })
     .await;

@@ -77,11 +77,11 @@ async fn an_upstream_whose_servers_all_die_is_refused_and_passes_again_soon_afte
     assert_eq!(client.log_in(&user).await.0, 200);
 
     let servers = start_again(&addresses).await;
-    recovers("all servers of an upstream, by requests", || async {
+    recovers(&client, "all servers of an upstream, by requests", || async {
         when(ask("/unchecked/x").await.0 == 200)
     })
     .await;
-    recovers("all servers of an upstream, by checks", || async {
+    recovers(&client, "all servers of an upstream, by checks", || async {
         when(ask("/checked/x").await.0 == 200)
     })
     .await;
