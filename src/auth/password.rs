@@ -32,7 +32,8 @@ impl PasswordChange {
         let new = fields.required("new_password", body::new_password);
         if let Some(new) = &new {
             let (email, name) = (Some(caller.user.email.clone()), Some(caller.user.name.clone()));
-            let judged = state.throttle.judge(state, client, new.clone(), email, name);
+            let user = Some(caller.user.id);
+            let judged = state.throttle.judge(state, client, user, new.clone(), email, name);
             if let Err(weakness) = judged.await? {
                 fields.refuse("new_password", weakness);
             }
@@ -68,13 +69,15 @@ pub(super) async fn change(
 ) -> Result<StatusCode, Failure> {
     // Until the last hash is made.
     let _place = state.throttle.enter(&state, &client)?;
-    let change = PasswordChange::read(fields, &state, &client, &caller).await;
-    client.note_throttled_of(&caller, &state, EventKind::PasswordChangeThrottled, &change);
-    let change = change?;
+    let begun = async {
+        let change = PasswordChange::read(fields, &state, &client, &caller).await?;
+        let guess = Guess::begin(&state, Some(&caller.user.email), &client).await?;
+        Ok((change, guess))
+    };
+    let begun = begun.await;
+    client.note_throttled_of(&caller, &state, EventKind::PasswordChangeThrottled, &begun);
+    let (change, guess) = begun?;
     let stored = caller.user.password_hash.expose();
-    let guess = Guess::begin(&state, Some(&caller.user.email), &client).await;
-    client.note_throttled_of(&caller, &state, EventKind::PasswordChangeThrottled, &guess);
-    let guess = guess?;
     let verdict = state.hasher.verify(change.current_password, Some(stored)).await;
     let outcome = verdict.as_ref().map_or(Outcome::Unjudged, |verdict| (*verdict).into());
     guess.end(&state, outcome).await;

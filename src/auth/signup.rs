@@ -43,7 +43,7 @@ impl NewAccount {
         let name = fields.required("name", body::name);
         if let Some(password) = &password {
             let (password, email, name) = (password.clone(), email.clone(), name.clone());
-            let judged = state.throttle.judge(state, client, password, email, name);
+            let judged = state.throttle.judge(state, client, None, password, email, name);
             if let Err(weakness) = judged.await? {
                 fields.refuse("password", weakness);
             }
@@ -80,10 +80,14 @@ pub(super) async fn signup(
     }
     let fields = fields?;
     let _place = state.throttle.enter(&state, &client)?;
-    let account = NewAccount::read(fields, &state, &client).await;
-    client.note_throttled(&state, EventKind::SignupThrottled, &account);
-    let account = account?;
-    let sign_up = SignUp::begin(&state, &account.email, &client).await?;
+    let begun = async {
+        let account = NewAccount::read(fields, &state, &client).await?;
+        let sign_up = SignUp::begin(&state, &account.email, &client).await?;
+        Ok((account, sign_up))
+    };
+    let begun = begun.await;
+    client.note_throttled(&state, EventKind::SignupThrottled, &begun);
+    let (account, sign_up) = begun?;
     let answer = make(state.clone(), account, client).await;
     sign_up.end(&state, Outcome::of(&answer)).await;
     Ok((StatusCode::CREATED, answer?))

@@ -7,7 +7,6 @@ use crate::auth::caller::Client;
 use crate::auth::error::Failure;
 use crate::id::Email;
 use crate::rules::throttle::Kind;
-use crate::store::audit::EventKind;
 use crate::store::{Attempt, CounterId, Taken};
 
 /// A sign-up that may be tried: it has been counted.
@@ -39,10 +38,9 @@ impl SignUp {
             counters: counters.into_iter().flatten().collect(),
             crowded: state.throttle.is_crowded(state),
         };
-        let taken = state.throttle.take(state, &attempt, from).await;
-        client.note_throttled(state, EventKind::SignupThrottled, &taken);
+        let taken = state.throttle.take(state, &attempt, from).await?;
         Ok(Self {
-            taken: taken?,
+            taken,
             here: account_here(config, Some(email), from),
         })
     }
